@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <stdlib.h>
+
+#include "internal.h"
+#include "version.h"
+
+LIBLUO_PUBLIC const char *libluo_version(void) {
+        return LIBLUO_VERSION;
+}
+
+LIBLUO_PUBLIC const char *libluo_strerror(int error) {
+        switch (abs(error)) {
+        case 0:
+                return "success";
+        case E2BIG:
+                return "the bundle has no room for another entry";
+        case EACCES:
+                return "permission denied, or the access rights of a file could not be restored";
+        case EBADF:
+                return "the file descriptor is not open";
+        case EBADFD:
+                return "the session has the wrong direction: outgoing sessions preserve, incoming ones retrieve and finish";
+        case EBADMSG:
+                return "the index of the bundle is damaged";
+        case EBUSY:
+                return "in use: the device or session is open elsewhere, or the file is preserved already";
+        case EEXIST:
+                return "the session name or the token is taken";
+        case EFAULT:
+                return "an address passed to the kernel is not accessible";
+        case EFBIG:
+                return "the file is too large to be preserved";
+        case EINVAL:
+                return "an argument is not valid";
+        case EIO:
+                return "the kernel cannot restore what its predecessor left";
+        case EMEDIUMTYPE:
+                return "the file descriptor is of another kind: not the LUO device, or not a LUO session";
+        case EMFILE:
+        case ENFILE:
+                return "too many open files";
+        case ENAMETOOLONG:
+                return "the session name is too long";
+        case ENODATA:
+                return "the file could not be preserved by the previous system";
+        case ENODEV:
+                return "the kernel has no Live Update Orchestrator, or it is off (kernel command line: kho=on liveupdate=on)";
+        case ENOENT:
+                return "there is no session of that name, or no such token in the session";
+        case ENOMEM:
+                return "out of memory";
+        case ENOSPC:
+                return "the kernel has no room for another session or file";
+        case ENOSYS:
+                return "this kernel lacks the call, and /proc is not mounted";
+        case EOPNOTSUPP:
+                return "the kernel cannot preserve files of this type, or with these seals";
+        case EPROTO:
+                return "the kernel gave an answer that libluo does not know";
+        case EPROTONOSUPPORT:
+                return "the index of the bundle uses a feature that this version of libluo does not know";
+        default:
+                return "unknown error";
+        }
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <unistd.h>
+
+#include <sys/ioctl.h>
+
+#include "internal.h"
+
+int luo_ioctl(int fd, unsigned long request, void *argument) {
+        if (ioctl(fd, request, argument) < 0)
+                return -errno;
+
+        return 0;
+}
+
+int luo_closed_set(int result, const int *documented, size_t n_documented) {
+        if (result >= 0)
+                return result;
+
+        switch (-result) {
+        case EBADF:
+        case EFAULT:
+        case EINVAL:
+        case ENOMEM:
+                return result;
+        }
+
+        for (size_t i = 0; i < n_documented; i++)
+                if (result == -documented[i])
+                        return result;
+
+        return -EPROTO;
+}
+
+int luo_close(int fd) {
+        if (fd >= 0) {
+                int saved_errno = errno;
+
+                (void) close(fd);
+                errno = saved_errno;
+        }
+
+        return -1;
+}

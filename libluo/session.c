@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/vfs.h>
+
+#include "internal.h"
+#include "kernel-abi.h"
+
+/* ANON_INODE_FS_MAGIC of <linux/magic.h> */
+#define ANON_INODE_MAGIC 0x09041934
+
+LIBLUO_PUBLIC int libluo_session_name_is_valid(const char *name) {
+        size_t length;
+
+        if (!name)
+                return 0;
+
+        length = strnlen(name, LIBLUO_SESSION_NAME_MAX + 1);
+        return length > 0 && length <= LIBLUO_SESSION_NAME_MAX;
+}
+
+static int open_session(int device_fd, unsigned long request, const char *name) {
+        struct kernel_luo_session argument = {
+                .size = sizeof(argument),
+                .fd = -1,
+        };
+        int r;
+
+        if (!name || !*name)
+                return -EINVAL;
+        if (!libluo_session_name_is_valid(name))
+                return -ENAMETOOLONG;
+
+        memcpy(argument.name, name, strlen(name));
+
+        r = luo_ioctl(device_fd, request, &argument);
+        if (r == -ENOTTY)
+                return -EMEDIUMTYPE;
+        if (r < 0)
+                return r;
+        if (argument.fd < 0)
+                return -EPROTO;
+
+        return argument.fd; /* the kernel sets O_CLOEXEC */
+}
+
+LIBLUO_PUBLIC int libluo_session_create(int device_fd, const char *name) {
+        return LUO_CLOSED_SET(open_session(device_fd, KERNEL_LUO_CREATE_SESSION, name),
+                EEXIST, EMEDIUMTYPE, EMFILE, ENAMETOOLONG, ENFILE, ENOSPC);
+}
+
+LIBLUO_PUBLIC int libluo_session_retrieve(int device_fd, const char *name) {
+        int r;
+
+        r = open_session(device_fd, KERNEL_LUO_RETRIEVE_SESSION, name);
+        /* The name was checked before, so the kernel's EINVAL means: retrieved already, and still open. */
+        if (r == -EINVAL && name && *name)
+                return -EBUSY;
+
+        return LUO_CLOSED_SET(r, EBUSY, EMEDIUMTYPE, EMFILE, ENAMETOOLONG, ENFILE, ENOENT);
+}
+
+/* Refused before anything else happens in an incoming session, and for the fd alone in an outgoing one. */
+int luo_session_is_outgoing(int session_fd) {
+        struct kernel_luo_fd argument = {
+                .size = sizeof(argument),
+                .fd = -1,
+                .token = UINT64_MAX,
+        };
+        int r;
+
+        r = libluo_fd_is_session(session_fd);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return -EMEDIUMTYPE;
+
+        r = luo_ioctl(session_fd, KERNEL_LUO_PRESERVE_FD, &argument);
+        return r != -EINVAL;
+}
+
+/* Sorts out the answers that the kernel gives for more than one reason. */
+static int session_ioctl(int session_fd, unsigned long request, void *argument) {
+        bool wants_outgoing = request == KERNEL_LUO_PRESERVE_FD;
+        int r, is_outgoing;
+
+        r = luo_ioctl(session_fd, request, argument);
+        if (r != -EINVAL && r != -ENOTTY)
+                return r;
+
+        /* All sessions of all kernels know the requests that come here, so the reason is in the fd ... */
+        is_outgoing = luo_session_is_outgoing(session_fd);
+        if (is_outgoing < 0)
+                return is_outgoing;
+        if (is_outgoing != wants_outgoing)
+                return -EBADFD;
+
+        /* ... or in the file. */
+        return wants_outgoing ? -EOPNOTSUPP : -EIO;
+}
+
+LIBLUO_PUBLIC int libluo_session_preserve(int session_fd, int fd, uint64_t token) {
+        struct kernel_luo_fd argument = {
+                .size = sizeof(argument),
+                .fd = fd,
+                .token = token,
+        };
+        int r;
+
+        if (fd < 0)
+                return -EBADF;
+
+        r = session_ioctl(session_fd, KERNEL_LUO_PRESERVE_FD, &argument);
+        if (r == -ENOENT) /* no handler takes the file */
+                return -EOPNOTSUPP;
+
+        return LUO_CLOSED_SET(r, EBADFD, EBUSY, EEXIST, EFBIG, EMEDIUMTYPE, ENOSPC, ENOSYS, EOPNOTSUPP);
+}
+
+LIBLUO_PUBLIC int libluo_session_retrieve_fd(int session_fd, uint64_t token) {
+        struct kernel_luo_fd argument = {
+                .size = sizeof(argument),
+                .fd = -1,
+                .token = token,
+        };
+        int r;
+
+        r = session_ioctl(session_fd, KERNEL_LUO_RETRIEVE_FD, &argument);
+        if (r < 0)
+                return LUO_CLOSED_SET(r, EBADFD, EIO, EMEDIUMTYPE, EMFILE, ENFILE, ENOENT, EOPNOTSUPP);
+        if (argument.fd < 0)
+                return -EPROTO;
+
+        return argument.fd; /* the kernel sets O_CLOEXEC */
+}
+
+LIBLUO_PUBLIC int libluo_session_finish(int session_fd) {
+        struct kernel_luo_finish argument = {
+                .size = sizeof(argument),
+        };
+
+        return LUO_CLOSED_SET(session_ioctl(session_fd, KERNEL_LUO_FINISH, &argument), EBADFD, EBUSY, EMEDIUMTYPE);
+}
+
+/* FIXME: goes away when Linux 7.2 is the oldest kernel supported. */
+int luo_session_name_from_proc(int fd, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]) {
+        static const char prefix[] = "anon_inode:[luo_session] ";
+        char path[64], target[sizeof(prefix) + LIBLUO_SESSION_NAME_MAX + 1];
+        ssize_t length;
+        size_t name_length;
+
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
+        length = readlink(path, target, sizeof(target));
+        if (length < 0)
+                /* The link of an open fd is missing only if /proc is */
+                return errno == ENOENT ? -ENOSYS : -errno;
+
+        if ((size_t) length < sizeof(prefix) || memcmp(target, prefix, sizeof(prefix) - 1) != 0)
+                return -EMEDIUMTYPE;
+
+        name_length = (size_t) length - (sizeof(prefix) - 1);
+        if (name_length > LIBLUO_SESSION_NAME_MAX)
+                return -EMEDIUMTYPE;
+
+        memcpy(ret_name, target + sizeof(prefix) - 1, name_length);
+        ret_name[name_length] = 0;
+        return 0;
+}
+
+LIBLUO_PUBLIC int libluo_session_get_name(int fd, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]) {
+        struct kernel_luo_name argument = {
+                .size = sizeof(argument),
+        };
+        struct statfs sfs;
+        int r;
+
+        if (!ret_name)
+                return -EINVAL;
+
+        /* The request's number may mean something else to other files: ask only what can be a session. */
+        if (fstatfs(fd, &sfs) < 0)
+                return errno == EBADF ? -EBADF : -EPROTO;
+        if (sfs.f_type != ANON_INODE_MAGIC)
+                return -EMEDIUMTYPE;
+
+        r = luo_ioctl(fd, KERNEL_LUO_GET_NAME, &argument);
+        if (r == -ENOTTY || r == -EINVAL) /* not a session, or a kernel before 7.2 */
+                return LUO_CLOSED_SET(
+                        luo_session_name_from_proc(fd, ret_name), EMEDIUMTYPE, ENAMETOOLONG, ENOSYS);
+        if (r < 0)
+                return LUO_CLOSED_SET(r, EMEDIUMTYPE);
+        if (!memchr(argument.name, 0, sizeof(argument.name)))
+                return -EPROTO;
+
+        memcpy(ret_name, argument.name, sizeof(argument.name));
+        return 0;
+}
+
+LIBLUO_PUBLIC int libluo_fd_is_session(int fd) {
+        char name[LIBLUO_SESSION_NAME_MAX + 1];
+        int r;
+
+        r = libluo_session_get_name(fd, name);
+        if (r == -EMEDIUMTYPE)
+                return 0;
+        if (r >= 0 || r == -ENAMETOOLONG) /* its link begins like a session's, or would be too long to be read */
+                return 1;
+
+        return r;
+}

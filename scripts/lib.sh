@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+#
+# What all build scripts share. Source it; it sets $top (the checkout) and $cache (everything dear, outside of it).
+
+set -euo pipefail
+shopt -s inherit_errexit
+umask 022
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${LUO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/libluo}
+mkdir -p "$cache/logs"
+
+# The systemd release that systemd-patches/ is made for.
+systemd_version=262
+systemd_sha256=6aa77506c0644aa67f940a48e3d3a7368601f787e4f249139516d353f107bcab
+
+# The Debian releases that packages are taken from: tools, image and systemd; the kernel may come from either.
+debian_release=forky
+debian_kernel_releases="$debian_release trixie-backports"
+
+# Progress goes to stderr, so that a script's stdout is its result (often one path).
+say() {
+    printf '%s\n' "$*" >&2
+}
+
+die() {
+    printf 'error: %s\n' "$1" >&2
+    shift
+    if [ $# -gt 0 ]; then
+        printf '       %s\n' "$@" >&2
+    fi
+    exit 1
+}
+
+# content_key: a short name for whatever comes in on stdin
+content_key() {
+    sha256sum | cut -c1-16
+}
+
+# files_key FILE|DIR...: a short name for the names (relative to the checkout) and content of these files
+files_key() {
+    (cd "$top" && find "$@" -type f ! -name '*~' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum) | content_key
+}
+
+# run_logged WHAT LOG COMMAND...: run a long step with its output in a log; say what it does, how far it is, and, when
+# it fails, show the end of the log.
+run_logged() {
+    local what=$1 log=$2 pid start=$SECONDS status=0 shown=0
+    shift 2
+    mkdir -p "$(dirname "$log")"
+    say "==> $what (log: $log)"
+    "$@" >"$log" 2>&1 </dev/null &
+    pid=$!
+    while kill -0 "$pid" 2>/dev/null; do
+        sleep 0.2
+        if ((SECONDS - start >= shown + 20)); then
+            shown=$((SECONDS - start))
+            say "    $(printf '%3d s' "$shown")  $(tail -c 4000 "$log" | tr '\r' '\n' | tr -cd '[:print:]\n' | tail -n 1 | cut -c1-100)"
+        fi
+    done
+    wait "$pid" || status=$?
+    if [ "$status" -ne 0 ]; then
+        say "--- the end of $log:"
+        tail -n 30 "$log" >&2
+        die "$what failed with status $status." "The whole log is in $log"
+    fi
+    say "    done after $((SECONDS - start)) s"
+}
+
+# locked NAME: hold a lock in the cache until this shell ends, so that two builds of one thing do not meet
+locked() {
+    exec 9>"$cache/$1.lock"
+    if ! flock -n 9; then
+        say "waiting for another build of $1 to end"
+        flock 9
+    fi
+}
+
+# host_packages COMMAND=PACKAGE...: install what the host lacks
+host_packages() {
+    local pair missing=()
+    for pair; do
+        [ -n "$(PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%=*}")" ] || missing+=("${pair#*=}")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    command -v apt-get >/dev/null || die "This host lacks: ${missing[*]}." "Install these (names are Debian's) and try again."
+    [ "$(id -u)" -eq 0 ] || die "This host lacks: ${missing[*]}." "Install them with: apt-get install ${missing[*]}"
+    if ! apt-get install -s -qq "${missing[@]}" >/dev/null 2>&1; then
+        run_logged "Reading the host's package lists" "$cache/logs/host-update.log" apt-get update
+    fi
+    run_logged "Installing on this host: ${missing[*]}" "$cache/logs/host-packages.log" \
+        env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * How libluo turns what the kernel says into its closed set of errors. The linker puts the functions below in the
+ * place of open(2), ioctl(2) and fstatfs(2): each test says what the kernel answers.
+ */
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sys/vfs.h>
+
+#include "internal.h"
+#include "kernel-abi.h"
+#include "test.h"
+
+/* What the pretended kernel answers: a negative errno, or a file descriptor. */
+static struct {
+        int open_result;
+        unsigned n_open, n_busy; /* calls, and how many of them say EBUSY first */
+        int result;              /* of the request under test */
+        unsigned long request;
+        bool is_session, is_outgoing, knows_get_name;
+} kernel;
+
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int __wrap_fstatfs(int fd, struct statfs *ret);
+
+/* What the C library makes of the two with 64-bit file offsets */
+int __wrap_open64(const char *path, int flags, ...) __attribute__((alias("__wrap_open")));
+int __wrap_fstatfs64(int fd, struct statfs *ret) __attribute__((alias("__wrap_fstatfs")));
+
+static int answer(int result) {
+        if (result < 0) {
+                errno = -result;
+                return -1;
+        }
+        return 0;
+}
+
+int __wrap_open(const char *path, int flags, ...) {
+        CHECK_STRING(path, "/dev/liveupdate");
+        CHECK(flags & O_CLOEXEC);
+
+        if (kernel.n_open++ < kernel.n_busy) {
+                errno = EBUSY;
+                return -1;
+        }
+        if (kernel.open_result < 0) {
+                errno = -kernel.open_result;
+                return -1;
+        }
+        return kernel.open_result;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...) {
+        void *argument;
+        va_list ap;
+
+        (void) fd;
+        va_start(ap, request);
+        argument = va_arg(ap, void *);
+        va_end(ap);
+
+        CHECK(*(uint32_t *) argument >= 8);
+
+        if (request == KERNEL_LUO_GET_NAME && kernel.request != KERNEL_LUO_GET_NAME) {
+                if (!kernel.is_session)
+                        return answer(-ENOTTY);
+                if (!kernel.knows_get_name)
+                        return answer(-EINVAL);
+                memcpy(((struct kernel_luo_name *) argument)->name, "name", 5);
+                return 0;
+        }
+        if (request == KERNEL_LUO_PRESERVE_FD && ((struct kernel_luo_fd *) argument)->fd < 0)
+                return answer(kernel.is_outgoing ? -EBADF : -EINVAL);
+
+        CHECK_EQUAL(request, kernel.request);
+        if (kernel.result >= 0 && (request == KERNEL_LUO_CREATE_SESSION || request == KERNEL_LUO_RETRIEVE_SESSION ||
+                                          request == KERNEL_LUO_RETRIEVE_FD))
+                ((struct kernel_luo_session *) argument)->fd = kernel.result;
+        return answer(kernel.result);
+}
+
+int __wrap_fstatfs(int fd, struct statfs *ret) {
+        (void) fd;
+        *ret = (struct statfs) { .f_type = kernel.is_session ? 0x09041934 : 0x01021994 };
+        return 0;
+}
+
+static int open_device(int result, unsigned n_busy, uint64_t timeout) {
+        memset(&kernel, 0, sizeof(kernel));
+        kernel.open_result = result;
+        kernel.n_busy = n_busy;
+        return libluo_device_open(timeout);
+}
+
+static void test_device_open(void) {
+        CHECK_EQUAL(open_device(77, 0, 0), 77);
+        CHECK_EQUAL(open_device(-ENOENT, 0, 0), -ENODEV);
+        CHECK_EQUAL(open_device(-ENXIO, 0, 0), -ENODEV);
+        CHECK_EQUAL(open_device(-ENODEV, 0, 0), -ENODEV);
+        CHECK_EQUAL(open_device(-EACCES, 0, 0), -EACCES);
+        CHECK_EQUAL(open_device(-EPERM, 0, 0), -EACCES);
+        CHECK_EQUAL(open_device(-EIO, 0, 0), -EIO);
+        CHECK_EQUAL(open_device(-EMFILE, 0, 0), -EMFILE);
+        CHECK_EQUAL(open_device(-ENFILE, 0, 0), -ENFILE);
+        CHECK_EQUAL(open_device(-ENOMEM, 0, 0), -ENOMEM);
+        CHECK_EQUAL(open_device(-ELOOP, 0, 0), -EPROTO);
+}
+
+static void test_device_busy(void) {
+        CHECK_EQUAL(open_device(77, 1, 0), -EBUSY);
+        CHECK_EQUAL(kernel.n_open, 1); /* no waiting unless asked for */
+        CHECK_EQUAL(open_device(77, 3, 10000000), 77);
+        CHECK_EQUAL(kernel.n_open, 4);
+        CHECK_EQUAL(open_device(77, 1000000, 20000), -EBUSY);
+        CHECK(kernel.n_open > 2 && kernel.n_open < 30);
+}
+
+static void set_session(unsigned long request, int result, bool is_outgoing) {
+        memset(&kernel, 0, sizeof(kernel));
+        kernel.request = request;
+        kernel.result = result;
+        kernel.is_session = true;
+        kernel.is_outgoing = is_outgoing;
+        kernel.knows_get_name = true;
+}
+
+static int create(int result, const char *name) {
+        set_session(KERNEL_LUO_CREATE_SESSION, result, true);
+        return libluo_session_create(5, name);
+}
+
+static int retrieve(int result, const char *name) {
+        set_session(KERNEL_LUO_RETRIEVE_SESSION, result, true);
+        return libluo_session_retrieve(5, name);
+}
+
+static void test_session_names(void) {
+        char name[66];
+
+        memset(name, 'n', sizeof(name));
+        name[63] = 0;
+        CHECK_EQUAL(libluo_session_name_is_valid(name), 1);
+        CHECK_EQUAL(create(9, name), 9);
+        CHECK_EQUAL(retrieve(9, name), 9);
+
+        name[63] = 'n';
+        name[64] = 0;
+        CHECK_EQUAL(libluo_session_name_is_valid(name), 0);
+        CHECK_EQUAL(create(9, name), -ENAMETOOLONG);
+        CHECK_EQUAL(retrieve(9, name), -ENAMETOOLONG);
+
+        CHECK_EQUAL(libluo_session_name_is_valid(""), 0);
+        CHECK_EQUAL(libluo_session_name_is_valid(NULL), 0);
+        CHECK_EQUAL(create(9, ""), -EINVAL);
+        CHECK_EQUAL(create(9, NULL), -EINVAL);
+        CHECK_EQUAL(retrieve(9, ""), -EINVAL);
+        CHECK_EQUAL(retrieve(9, NULL), -EINVAL);
+}
+
+static void test_create(void) {
+        CHECK_EQUAL(create(-EEXIST, "n"), -EEXIST);
+        CHECK_EQUAL(create(-ENOTTY, "n"), -EMEDIUMTYPE);
+        CHECK_EQUAL(create(-ENOSPC, "n"), -ENOSPC);
+        CHECK_EQUAL(create(-EMFILE, "n"), -EMFILE);
+        CHECK_EQUAL(create(-EBADF, "n"), -EBADF);
+        CHECK_EQUAL(create(-EXDEV, "n"), -EPROTO);
+}
+
+static void test_retrieve(void) {
+        CHECK_EQUAL(retrieve(-ENOENT, "n"), -ENOENT);
+        CHECK_EQUAL(retrieve(-EINVAL, "n"), -EBUSY);
+        CHECK_EQUAL(retrieve(-ENOTTY, "n"), -EMEDIUMTYPE);
+        CHECK_EQUAL(retrieve(-ENFILE, "n"), -ENFILE);
+        CHECK_EQUAL(retrieve(-EEXIST, "n"), -EPROTO);
+}
+
+static int preserve(int result, bool is_outgoing) {
+        set_session(KERNEL_LUO_PRESERVE_FD, result, is_outgoing);
+        return libluo_session_preserve(5, 6, 7);
+}
+
+static void test_preserve(void) {
+        CHECK_EQUAL(preserve(0, true), 0);
+        CHECK_EQUAL(preserve(-ENOENT, true), -EOPNOTSUPP);
+        CHECK_EQUAL(preserve(-EOPNOTSUPP, true), -EOPNOTSUPP);
+        CHECK_EQUAL(preserve(-EINVAL, true), -EOPNOTSUPP);
+        CHECK_EQUAL(preserve(-EINVAL, false), -EBADFD);
+        CHECK_EQUAL(preserve(-EBUSY, true), -EBUSY);
+        CHECK_EQUAL(preserve(-EEXIST, true), -EEXIST);
+        CHECK_EQUAL(preserve(-EFBIG, true), -EFBIG);
+        CHECK_EQUAL(preserve(-ENOSPC, true), -ENOSPC);
+        CHECK_EQUAL(preserve(-EBADF, true), -EBADF);
+        CHECK_EQUAL(preserve(-ETXTBSY, true), -EPROTO);
+        CHECK_EQUAL(libluo_session_preserve(5, -1, 7), -EBADF);
+
+        set_session(KERNEL_LUO_PRESERVE_FD, -ENOTTY, true);
+        kernel.is_session = false;
+        CHECK_EQUAL(libluo_session_preserve(5, 6, 7), -EMEDIUMTYPE);
+}
+
+static int retrieve_fd(int result, bool is_outgoing) {
+        set_session(KERNEL_LUO_RETRIEVE_FD, result, is_outgoing);
+        return libluo_session_retrieve_fd(5, 7);
+}
+
+static void test_retrieve_fd(void) {
+        CHECK_EQUAL(retrieve_fd(8, false), 8);
+        CHECK_EQUAL(retrieve_fd(-ENOENT, false), -ENOENT);
+        CHECK_EQUAL(retrieve_fd(-EINVAL, false), -EIO);
+        CHECK_EQUAL(retrieve_fd(-EINVAL, true), -EBADFD);
+        CHECK_EQUAL(retrieve_fd(-ENOMEM, false), -ENOMEM);
+        CHECK_EQUAL(retrieve_fd(-EMFILE, false), -EMFILE);
+        CHECK_EQUAL(retrieve_fd(-EOPNOTSUPP, false), -EOPNOTSUPP);
+        CHECK_EQUAL(retrieve_fd(-ELOOP, false), -EPROTO);
+}
+
+static int finish(int result, bool is_outgoing) {
+        set_session(KERNEL_LUO_FINISH, result, is_outgoing);
+        return libluo_session_finish(5);
+}
+
+static void test_finish(void) {
+        CHECK_EQUAL(finish(0, false), 0);
+        CHECK_EQUAL(finish(-EBUSY, false), -EBUSY);
+        CHECK_EQUAL(finish(-EINVAL, true), -EBADFD);
+        CHECK_EQUAL(finish(-EINVAL, false), -EPROTO);
+
+        set_session(KERNEL_LUO_FINISH, -ENOTTY, false);
+        kernel.is_session = false;
+        CHECK_EQUAL(libluo_session_finish(5), -EMEDIUMTYPE);
+}
+
+static void test_get_name(void) {
+        char name[LIBLUO_SESSION_NAME_MAX + 1] = "untouched";
+
+        set_session(0, 0, true);
+        CHECK_EQUAL(libluo_session_get_name(5, name), 0);
+        CHECK_STRING(name, "name");
+        CHECK_EQUAL(libluo_session_get_name(5, NULL), -EINVAL);
+        CHECK_EQUAL(libluo_fd_is_session(5), 1);
+
+        /* Before 7.2 the link tells; standard output's says that it is no session */
+        kernel.knows_get_name = false;
+        memcpy(name, "untouched", 10);
+        CHECK_EQUAL(libluo_session_get_name(1, name), -EMEDIUMTYPE);
+        CHECK_STRING(name, "untouched");
+        CHECK_EQUAL(libluo_fd_is_session(1), 0);
+
+        kernel.is_session = false;
+        CHECK_EQUAL(libluo_session_get_name(5, name), -EMEDIUMTYPE);
+        CHECK_EQUAL(libluo_fd_is_session(5), 0);
+        CHECK_STRING(name, "untouched");
+}
+
+/* Every error has a sentence of its own; what is not an error of this library has none. */
+static void test_strerror(void) {
+        static const int errors[] = { E2BIG, EACCES, EBADF, EBADFD, EBADMSG, EBUSY, EEXIST, EFAULT, EFBIG, EINVAL, EIO,
+                EMEDIUMTYPE, EMFILE, ENAMETOOLONG, ENODATA, ENODEV, ENOENT, ENOMEM, ENOSPC, ENOSYS, EOPNOTSUPP, EPROTO,
+                EPROTONOSUPPORT };
+
+        for (size_t i = 0; i < ELEMENTS(errors); i++) {
+                CHECK(strcmp(libluo_strerror(-errors[i]), libluo_strerror(EXDEV)) != 0);
+                CHECK(libluo_strerror(errors[i]) == libluo_strerror(-errors[i]));
+                for (size_t j = 0; j < i; j++)
+                        CHECK(strcmp(libluo_strerror(errors[i]), libluo_strerror(errors[j])) != 0);
+        }
+        CHECK_STRING(libluo_strerror(-EXDEV), "unknown error");
+        CHECK_STRING(libluo_strerror(0), "success");
+}
+
+static const struct test_case cases[] = {
+        { "opening the device", test_device_open },
+        { "waiting for the device", test_device_busy },
+        { "session names", test_session_names },
+        { "creating a session", test_create },
+        { "retrieving a session", test_retrieve },
+        { "preserving", test_preserve },
+        { "retrieving an fd", test_retrieve_fd },
+        { "finishing", test_finish },
+        { "reading a session's name", test_get_name },
+        { "error texts", test_strerror },
+};
+
+TEST_MAIN(cases)

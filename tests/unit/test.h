@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * A test program is a list of test cases, in TAP (https://testanything.org): meson counts each case by itself.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct test_case {
+        const char *name;
+        void (*run)(void);
+};
+
+static int test_failed;
+
+#define CHECK(expression)                                                                                    \
+        do {                                                                                                 \
+                if (!(expression)) {                                                                         \
+                        printf("# %s:%i: %s does not hold\n", __FILE__, __LINE__, #expression);              \
+                        test_failed = 1;                                                                     \
+                }                                                                                            \
+        } while (0)
+
+#define CHECK_EQUAL(a, b)                                                                                    \
+        do {                                                                                                 \
+                long long test_a = (long long) (a), test_b = (long long) (b);                                \
+                if (test_a != test_b) {                                                                      \
+                        printf("# %s:%i: %s is %lld, expected %lld\n", __FILE__, __LINE__, #a, test_a, test_b); \
+                        test_failed = 1;                                                                     \
+                }                                                                                            \
+        } while (0)
+
+#define CHECK_STRING(a, b)                                                                                   \
+        do {                                                                                                 \
+                const char *test_a = (a), *test_b = (b);                                                     \
+                if (strcmp(test_a, test_b) != 0) {                                                           \
+                        printf("# %s:%i: %s is \"%s\", expected \"%s\"\n", __FILE__, __LINE__, #a, test_a, test_b); \
+                        test_failed = 1;                                                                     \
+                }                                                                                            \
+        } while (0)
+
+/* For what the test itself cannot do without. */
+#define REQUIRE(expression)                                                                                  \
+        do {                                                                                                 \
+                if (!(expression)) {                                                                         \
+                        printf("Bail out! %s:%i: %s does not hold\n", __FILE__, __LINE__, #expression);      \
+                        fflush(stdout);                                                                      \
+                        _Exit(99);                                                                           \
+                }                                                                                            \
+        } while (0)
+
+static inline int test_run(const struct test_case *cases, size_t n) {
+        int any_failed = 0;
+
+        printf("1..%zu\n", n);
+        for (size_t i = 0; i < n; i++) {
+                test_failed = 0;
+                cases[i].run();
+                printf("%sok %zu - %s\n", test_failed ? "not " : "", i + 1, cases[i].name);
+                fflush(stdout);
+                any_failed |= test_failed;
+        }
+
+        return any_failed;
+}
+#define TEST_MAIN(cases)                                                                                     \
+        int main(void) {                                                                                     \
+                return test_run(cases, sizeof(cases) / sizeof((cases)[0]));                                  \
+        }
