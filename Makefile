@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The project's commands. Builds are meson's; what is here finds or makes what they need.
+
+IMAGE = patched
+
+.PHONY: all demo check check-quick format clean clean-cache help
+
+all: ## build libluo and luoctl natively into build/
+	@scripts/build-native >/dev/null
+
+demo: ## three services live through two kexecs in a VM (IMAGE=stock: the same with stock systemd)
+	@demo/run $(IMAGE)
+
+check: ## all tests
+	@scripts/check
+
+check-quick: ## the tests that need no VM
+	@scripts/check --quick
+
+format: ## format the C code
+	@scripts/in-tools sh -c 'git ls-files "*.c" "*.h" | xargs clang-format -i'
+
+clean: ## remove build/
+	@rm -rf build build-dev
+
+clean-cache: ## remove the cache: tools, kernel, systemd, images
+	@scripts/clean-cache
+
+help: ## show this
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22

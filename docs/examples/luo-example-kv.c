@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * A small in-memory key-value store whose data lives through restarts and kexecs: the hash table is in a memfd that
+ * the service keeps in its fd store. There is no pointer in it, so whoever maps it can go on with it at once.
+ *
+ *   luo-example-kv serve
+ *   luo-example-kv set KEY VALUE | get KEY | count | status
+ *
+ * The unit needs FileDescriptorStoreMax=1 and FileDescriptorStorePreserve=yes.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "line-server.h"
+
+#define SOCKET_PATH "/run/luo-example-kv.socket"
+#define TABLE_MAGIC UINT64_C(0x31306b764f554c6c)
+#define N_SLOTS 4096
+
+struct slot {
+        char key[64]; /* empty: a free slot */
+        char value[192];
+};
+
+struct table {
+        uint64_t magic;
+        uint64_t n_used;
+        struct slot slots[N_SLOTS];
+};
+
+static struct table *table;
+
+/* Takes the table out of the fd store, or makes a new one and puts it there. */
+static int open_table(void) {
+        char **names = NULL;
+        struct stat st;
+        int n, fd = -1;
+
+        n = sd_listen_fds_with_names(/* unset_environment= */ 1, &names);
+        for (int i = 0; i < n; i++) {
+                if (strcmp(names[i], "table") == 0)
+                        fd = SD_LISTEN_FDS_START + i;
+                free(names[i]);
+        }
+        free(names);
+
+        if (fd < 0) {
+                fd = memfd_create("table", MFD_CLOEXEC);
+                if (fd < 0 || ftruncate(fd, sizeof(struct table)) < 0)
+                        return -errno;
+
+                /* The barrier: from here on the data is safe, whatever happens to this process */
+                if (sd_pid_notify_with_fds(0, 0, "FDSTORE=1\nFDNAME=table", &fd, 1) <= 0 ||
+                        sd_notify_barrier(0, UINT64_C(5000000)) <= 0)
+                        fprintf(stderr, "No fd store: the data will not outlive this process.\n");
+        } else if (fstat(fd, &st) < 0 || st.st_size != sizeof(struct table))
+                return -EBADMSG;
+
+        table = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (table == MAP_FAILED)
+                return -errno;
+
+        if (table->magic == 0)
+                table->magic = TABLE_MAGIC;
+        if (table->magic != TABLE_MAGIC)
+                return -EBADMSG;
+
+        return 0;
+}
+
+/* The slot of the key, or the free one where it would go; NULL if the table is full. */
+static struct slot *find_slot(const char *key) {
+        uint64_t start = digest_add(0, key, strlen(key));
+
+        for (size_t i = 0; i < N_SLOTS; i++) {
+                struct slot *s = table->slots + (start + i) % N_SLOTS;
+
+                if (s->key[0] == 0 || strcmp(s->key, key) == 0)
+                        return s;
+        }
+
+        return NULL;
+}
+
+static void handle(char *request, char *answer, size_t answer_size) {
+        char *verb, *key, *value;
+        struct slot *s;
+
+        verb = strsep(&request, " ");
+        key = strsep(&request, " ");
+        value = request;
+
+        if (strcmp(verb, "count") == 0)
+                (void) snprintf(answer, answer_size, "%" PRIu64, table->n_used);
+        else if (strcmp(verb, "status") == 0)
+                (void) snprintf(answer, answer_size, "fds=1 bytes=%zu digest=%016" PRIx64 " content=%" PRIu64 "-keys",
+                        sizeof(struct table), digest_add(0, table, sizeof(struct table)), table->n_used);
+        else if (!key || !*key || strlen(key) >= sizeof(s->key))
+                (void) snprintf(answer, answer_size, "error: a key of 1 to %zu bytes is needed", sizeof(s->key) - 1);
+        else if (strcmp(verb, "get") == 0) {
+                s = find_slot(key);
+                (void) snprintf(answer, answer_size, "%s", s && s->key[0] ? s->value : "error: no such key");
+        } else if (strcmp(verb, "set") == 0) {
+                s = find_slot(key);
+                if (!value || strlen(value) >= sizeof(s->value))
+                        (void) snprintf(answer, answer_size, "error: a value of up to %zu bytes is needed",
+                                sizeof(s->value) - 1);
+                else if (!s)
+                        (void) snprintf(answer, answer_size, "error: full");
+                else {
+                        memcpy(s->value, value, strlen(value) + 1);
+                        if (s->key[0] == 0) {
+                                /* Last, so that a slot in use is always complete */
+                                memcpy(s->key, key, strlen(key) + 1);
+                                table->n_used++;
+                        }
+                        (void) snprintf(answer, answer_size, "ok");
+                }
+        } else
+                (void) snprintf(answer, answer_size, "error: unknown request");
+}
+
+int main(int argc, char *argv[]) {
+        if (argc < 2) {
+                fprintf(stderr, "usage: luo-example-kv serve | set KEY VALUE | get KEY | count | status\n");
+                return 2;
+        }
+
+        if (strcmp(argv[1], "serve") == 0) {
+                int r;
+
+                r = open_table();
+                if (r < 0) {
+                        fprintf(stderr, "Cannot open the table: %s\n", strerror(-r));
+                        return EXIT_FAILURE;
+                }
+                return line_serve(SOCKET_PATH, handle);
+        }
+
+        return line_ask(SOCKET_PATH, argc - 1, argv + 1);
+}
