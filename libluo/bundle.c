@@ -15,8 +15,9 @@ struct libluo_bundle {
         int session_fd; /* borrowed */
         bool building;
         bool written;
-        size_t n_allocated;     /* entries, while building */
-        struct luo_index index; /* while building each name is an allocation of its own, and index.names is NULL */
+        size_t n_allocated; /* entries, while building */
+        struct luo_index
+                index; /* while building each name is an allocation of its own, and index.names is NULL */
 };
 
 LIBLUO_PUBLIC int libluo_bundle_new(int session_fd, libluo_bundle **ret_bundle) {
@@ -26,7 +27,7 @@ LIBLUO_PUBLIC int libluo_bundle_new(int session_fd, libluo_bundle **ret_bundle) 
         if (!ret_bundle)
                 return -EINVAL;
 
-        r = luo_session_is_outgoing(session_fd);
+        r = libluo_internal_session_is_outgoing(session_fd);
         if (r < 0)
                 return r;
         if (r == 0)
@@ -51,7 +52,7 @@ LIBLUO_PUBLIC libluo_bundle *libluo_bundle_free(libluo_bundle *bundle) {
                 for (size_t i = 0; i < bundle->index.n_entries; i++)
                         free((char *) bundle->index.entries[i].name);
 
-        luo_index_done(&bundle->index);
+        libluo_internal_index_done(&bundle->index);
         free(bundle);
         return NULL;
 }
@@ -91,7 +92,7 @@ LIBLUO_PUBLIC int libluo_bundle_add(libluo_bundle *bundle, int fd, const char *n
 
         if (!bundle || !bundle->building || bundle->written || !name || flags & ~LIBLUO_ENTRY_NO_POLL)
                 return -EINVAL;
-        if (!luo_entry_name_is_valid(name, strnlen(name, LIBLUO_ENTRY_NAME_MAX + 1)))
+        if (!libluo_internal_entry_name_is_valid(name, strnlen(name, LIBLUO_ENTRY_NAME_MAX + 1)))
                 return -EINVAL;
 
         index = &bundle->index;
@@ -155,7 +156,7 @@ LIBLUO_PUBLIC int libluo_bundle_write(libluo_bundle *bundle) {
         if (!bundle || !bundle->building || bundle->written)
                 return -EINVAL;
 
-        r = luo_index_encode(bundle->index.entries, bundle->index.n_entries, &data, &size);
+        r = libluo_internal_index_encode(bundle->index.entries, bundle->index.n_entries, &data, &size);
         if (r < 0)
                 return r;
 
@@ -181,7 +182,7 @@ LIBLUO_PUBLIC int libluo_bundle_write(libluo_bundle *bundle) {
                 bundle->written = true;
 
 finish:
-        (void) luo_close(fd);
+        close_fd(fd);
         free(data);
         return r;
 }
@@ -235,7 +236,7 @@ LIBLUO_PUBLIC int libluo_bundle_open(int session_fd, libluo_bundle **ret_bundle)
                 return fd;
 
         r = read_index(fd, &data, &size);
-        (void) luo_close(fd);
+        close_fd(fd);
         if (r < 0)
                 return r;
 
@@ -247,7 +248,7 @@ LIBLUO_PUBLIC int libluo_bundle_open(int session_fd, libluo_bundle **ret_bundle)
 
         b->session_fd = session_fd;
 
-        r = luo_index_decode(data, size, &b->index);
+        r = libluo_internal_index_decode(data, size, &b->index);
         free(data);
         if (r < 0) {
                 free(b);
@@ -270,7 +271,8 @@ LIBLUO_PUBLIC int libluo_bundle_get(
 
         /* A caller built with a later header finds zeroes in the fields that this version does not have. */
         memset(ret_entry, 0, entry_size);
-        memcpy(ret_entry, bundle->index.entries + i, entry_size < sizeof(libluo_entry) ? entry_size : sizeof(libluo_entry));
+        memcpy(ret_entry, bundle->index.entries + i,
+                entry_size < sizeof(libluo_entry) ? entry_size : sizeof(libluo_entry));
         return 0;
 }
 
@@ -349,7 +351,7 @@ LIBLUO_PUBLIC int libluo_bundle_take(libluo_bundle *bundle, size_t i) {
                 }
 
                 r = restore_inode(fd, e);
-                (void) luo_close(fd);
+                close_fd(fd);
                 fd = narrow;
         } else
                 r = restore_inode(fd, e);
@@ -369,6 +371,6 @@ LIBLUO_PUBLIC int libluo_bundle_take(libluo_bundle *bundle, size_t i) {
         return fd;
 
 fail:
-        (void) luo_close(fd);
+        close_fd(fd);
         return r;
 }

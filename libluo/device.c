@@ -79,11 +79,11 @@ LIBLUO_PUBLIC int libluo_device_probe(int device_fd, uint64_t *ret_features) {
         if (session_fd < 0)
                 return session_fd;
 
-        r = luo_ioctl(session_fd, KERNEL_LUO_GET_NAME, &name);
+        r = libluo_internal_ioctl(session_fd, KERNEL_LUO_GET_NAME, &name);
         if (r >= 0)
                 features |= LIBLUO_FEATURE_SESSION_GET_NAME;
 
-        (void) luo_close(session_fd);
+        close_fd(session_fd);
 
         *ret_features = features;
         return 0;

@@ -18,16 +18,16 @@ static const uint8_t signature[8] = { 'L', 'U', 'O', 'I', 'N', 'D', 'E', 'X' };
 
 /* Offsets in the header */
 enum {
-        HEADER_SIGNATURE = 0,      /* 8 bytes */
-        HEADER_COMPATIBLE = 8,     /* u32 */
-        HEADER_INCOMPATIBLE = 12,  /* u32 */
-        HEADER_HEADER_SIZE = 16,   /* u32 */
-        HEADER_ENTRY_SIZE = 20,    /* u32 */
-        HEADER_N_ENTRIES = 24,     /* u64 */
-        HEADER_NAMES_SIZE = 32,    /* u64 */
-        HEADER_TOTAL_SIZE = 40,    /* u64 */
-        HEADER_RESERVED = 48,      /* 12 bytes, zero */
-        HEADER_CHECKSUM = 60,      /* u32 */
+        HEADER_SIGNATURE = 0,     /* 8 bytes */
+        HEADER_COMPATIBLE = 8,    /* u32 */
+        HEADER_INCOMPATIBLE = 12, /* u32 */
+        HEADER_HEADER_SIZE = 16,  /* u32 */
+        HEADER_ENTRY_SIZE = 20,   /* u32 */
+        HEADER_N_ENTRIES = 24,    /* u64 */
+        HEADER_NAMES_SIZE = 32,   /* u64 */
+        HEADER_TOTAL_SIZE = 40,   /* u64 */
+        HEADER_RESERVED = 48,     /* 12 bytes, zero */
+        HEADER_CHECKSUM = 60,     /* u32 */
         HEADER_SIZE = 64,
 };
 
@@ -73,11 +73,25 @@ static uint64_t get_u64(const uint8_t *p) {
         return get_u32(p) | (uint64_t) get_u32(p + 4) << 32;
 }
 
-uint32_t luo_crc32c(uint32_t crc, const uint8_t *data, size_t size) {
+uint32_t libluo_internal_crc32c(uint32_t crc, const uint8_t *data, size_t size) {
         /* Castagnoli's polynomial, reflected, four bits at a time */
         static const uint32_t table[16] = {
-                0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
-                0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
+                0x00000000,
+                0x105ec76f,
+                0x20bd8ede,
+                0x30e349b1,
+                0x417b1dbc,
+                0x5125dad3,
+                0x61c69362,
+                0x7198540d,
+                0x82f63b78,
+                0x92a8fc17,
+                0xa24bb5a6,
+                0xb21572c9,
+                0xc38d26c4,
+                0xd3d3e1ab,
+                0xe330a81a,
+                0xf36e6f75,
         };
 
         crc = ~crc;
@@ -95,12 +109,12 @@ static uint32_t index_checksum(const uint8_t *data, size_t size) {
         static const uint8_t zero[4];
         uint32_t crc;
 
-        crc = luo_crc32c(0, data, HEADER_CHECKSUM);
-        crc = luo_crc32c(crc, zero, sizeof(zero));
-        return luo_crc32c(crc, data + HEADER_CHECKSUM + 4, size - HEADER_CHECKSUM - 4);
+        crc = libluo_internal_crc32c(0, data, HEADER_CHECKSUM);
+        crc = libluo_internal_crc32c(crc, zero, sizeof(zero));
+        return libluo_internal_crc32c(crc, data + HEADER_CHECKSUM + 4, size - HEADER_CHECKSUM - 4);
 }
 
-bool luo_entry_name_is_valid(const char *name, size_t length) {
+bool libluo_internal_entry_name_is_valid(const char *name, size_t length) {
         if (length > LIBLUO_ENTRY_NAME_MAX)
                 return false;
 
@@ -152,7 +166,8 @@ static int open_flags_decode(uint32_t value, int *ret_flags) {
         return 0;
 }
 
-int luo_index_encode(const libluo_entry *entries, size_t n_entries, uint8_t **ret_data, size_t *ret_size) {
+int libluo_internal_index_encode(
+        const libluo_entry *entries, size_t n_entries, uint8_t **ret_data, size_t *ret_size) {
         size_t names_size = 0, names_start, total, name_offset = 0;
         uint8_t *data;
 
@@ -233,7 +248,8 @@ static int check_tokens(const libluo_entry *entries, size_t n_entries) {
         return r;
 }
 
-static int decode_entry(const uint8_t *p, const uint8_t *names, size_t names_size, char *copy, libluo_entry *ret) {
+static int decode_entry(
+        const uint8_t *p, const uint8_t *names, size_t names_size, char *copy, libluo_entry *ret) {
         uint32_t name_offset = get_u32(p + ENTRY_NAME_OFFSET), name_size = get_u32(p + ENTRY_NAME_SIZE),
                  lost = get_u32(p + ENTRY_LOST), mode = get_u32(p + ENTRY_MODE);
         libluo_entry e = {
@@ -250,7 +266,7 @@ static int decode_entry(const uint8_t *p, const uint8_t *names, size_t names_siz
         int r;
 
         if (name_offset > names_size || name_size > names_size - name_offset ||
-                !luo_entry_name_is_valid((const char *) names + name_offset, name_size))
+                !libluo_internal_entry_name_is_valid((const char *) names + name_offset, name_size))
                 return -EBADMSG;
 
         /* Either there is a token, or a reason why there is none. 4095 is the kernel's MAX_ERRNO. */
@@ -275,7 +291,7 @@ static int decode_entry(const uint8_t *p, const uint8_t *names, size_t names_siz
         return 0;
 }
 
-int luo_index_decode(const uint8_t *data, size_t size, struct luo_index *ret_index) {
+int libluo_internal_index_decode(const uint8_t *data, size_t size, struct luo_index *ret_index) {
         uint64_t header_size, entry_size, n_entries, names_size, total, copies_size = 0;
         struct luo_index index = {};
         const uint8_t *names;
@@ -326,7 +342,8 @@ int luo_index_decode(const uint8_t *data, size_t size, struct luo_index *ret_ind
         for (; index.n_entries < n_entries; index.n_entries++) {
                 libluo_entry *e = index.entries + index.n_entries;
 
-                r = decode_entry(data + header_size + index.n_entries * entry_size, names, names_size, copy, e);
+                r = decode_entry(
+                        data + header_size + index.n_entries * entry_size, names, names_size, copy, e);
                 if (r < 0)
                         goto fail;
 
@@ -341,11 +358,11 @@ int luo_index_decode(const uint8_t *data, size_t size, struct luo_index *ret_ind
         return 0;
 
 fail:
-        luo_index_done(&index);
+        libluo_internal_index_done(&index);
         return r;
 }
 
-void luo_index_done(struct luo_index *index) {
+void libluo_internal_index_done(struct luo_index *index) {
         free(index->entries);
         free(index->names);
         *index = (struct luo_index) {};

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <unistd.h>
-
 #include <sys/ioctl.h>
 
 #include "internal.h"
 
-int luo_ioctl(int fd, unsigned long request, void *argument) {
+int libluo_internal_ioctl(int fd, unsigned long request, void *argument) {
         if (ioctl(fd, request, argument) < 0)
                 return -errno;
 
         return 0;
 }
 
-int luo_closed_set(int result, const int *documented, size_t n_documented) {
+int libluo_internal_closed_set(int result, const int *documented, size_t n_documented) {
         if (result >= 0)
                 return result;
 
@@ -30,15 +28,4 @@ int luo_closed_set(int result, const int *documented, size_t n_documented) {
                         return result;
 
         return -EPROTO;
-}
-
-int luo_close(int fd) {
-        if (fd >= 0) {
-                int saved_errno = errno;
-
-                (void) close(fd);
-                errno = saved_errno;
-        }
-
-        return -1;
 }

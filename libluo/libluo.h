@@ -80,7 +80,8 @@ const char *libluo_strerror(int error);
 int libluo_device_open(uint64_t busy_timeout_usec);
 
 /* What a kernel's LUO can do beyond that of Linux 6.19. */
-#define LIBLUO_FEATURE_SESSION_GET_NAME (UINT64_C(1) << 0) /* names by ioctl, and no limits on counts: Linux 7.2 */
+#define LIBLUO_FEATURE_SESSION_GET_NAME                                                                      \
+        (UINT64_C(1) << 0) /* names by ioctl, and no limits on counts: Linux 7.2 */
 
 /*
  * libluo_device_probe(): finds out what the kernel's LUO can do, by trying, never by its version. Makes an empty
@@ -239,17 +240,17 @@ int libluo_bundle_open(int session_fd, libluo_bundle **ret_bundle);
 
 /* What is known of an entry. More fields may come: allocate it by name, and pass its size where a call asks for it. */
 typedef struct libluo_entry {
-        const char *name;    /* belongs to the bundle */
-        uint64_t token;      /* 0 if lost */
-        int lost;            /* why the file could not be preserved (a positive errno), or 0 */
-        uint32_t flags;      /* LIBLUO_ENTRY_ flags */
-        int open_flags;      /* O_RDONLY, O_WRONLY or O_RDWR, and perhaps O_APPEND */
-        mode_t mode;         /* permission bits */
+        const char *name; /* belongs to the bundle */
+        uint64_t token;   /* 0 if lost */
+        int lost;         /* why the file could not be preserved (a positive errno), or 0 */
+        uint32_t flags;   /* LIBLUO_ENTRY_ flags */
+        int open_flags;   /* O_RDONLY, O_WRONLY or O_RDWR, and perhaps O_APPEND */
+        mode_t mode;      /* permission bits */
         uid_t uid;
         gid_t gid;
-        uint64_t offset;     /* of the preserved file description, in bytes */
-        uint64_t size;       /* bytes */
-        uint64_t allocated;  /* bytes of memory in use when it was preserved, holes not counted */
+        uint64_t offset;    /* of the preserved file description, in bytes */
+        uint64_t size;      /* bytes */
+        uint64_t allocated; /* bytes of memory in use when it was preserved, holes not counted */
 } libluo_entry;
 
 /*

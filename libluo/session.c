@@ -36,7 +36,7 @@ static int open_session(int device_fd, unsigned long request, const char *name) 
 
         memcpy(argument.name, name, strlen(name));
 
-        r = luo_ioctl(device_fd, request, &argument);
+        r = libluo_internal_ioctl(device_fd, request, &argument);
         if (r == -ENOTTY)
                 return -EMEDIUMTYPE;
         if (r < 0)
@@ -48,8 +48,8 @@ static int open_session(int device_fd, unsigned long request, const char *name) 
 }
 
 LIBLUO_PUBLIC int libluo_session_create(int device_fd, const char *name) {
-        return LUO_CLOSED_SET(open_session(device_fd, KERNEL_LUO_CREATE_SESSION, name),
-                EEXIST, EMEDIUMTYPE, EMFILE, ENAMETOOLONG, ENFILE, ENOSPC);
+        return LUO_CLOSED_SET(open_session(device_fd, KERNEL_LUO_CREATE_SESSION, name), EEXIST, EMEDIUMTYPE,
+                EMFILE, ENAMETOOLONG, ENFILE, ENOSPC);
 }
 
 LIBLUO_PUBLIC int libluo_session_retrieve(int device_fd, const char *name) {
@@ -64,7 +64,7 @@ LIBLUO_PUBLIC int libluo_session_retrieve(int device_fd, const char *name) {
 }
 
 /* Refused before anything else happens in an incoming session, and for the fd alone in an outgoing one. */
-int luo_session_is_outgoing(int session_fd) {
+int libluo_internal_session_is_outgoing(int session_fd) {
         struct kernel_luo_fd argument = {
                 .size = sizeof(argument),
                 .fd = -1,
@@ -78,7 +78,7 @@ int luo_session_is_outgoing(int session_fd) {
         if (r == 0)
                 return -EMEDIUMTYPE;
 
-        r = luo_ioctl(session_fd, KERNEL_LUO_PRESERVE_FD, &argument);
+        r = libluo_internal_ioctl(session_fd, KERNEL_LUO_PRESERVE_FD, &argument);
         return r != -EINVAL;
 }
 
@@ -87,12 +87,12 @@ static int session_ioctl(int session_fd, unsigned long request, void *argument) 
         bool wants_outgoing = request == KERNEL_LUO_PRESERVE_FD;
         int r, is_outgoing;
 
-        r = luo_ioctl(session_fd, request, argument);
+        r = libluo_internal_ioctl(session_fd, request, argument);
         if (r != -EINVAL && r != -ENOTTY)
                 return r;
 
         /* All sessions of all kernels know the requests that come here, so the reason is in the fd ... */
-        is_outgoing = luo_session_is_outgoing(session_fd);
+        is_outgoing = libluo_internal_session_is_outgoing(session_fd);
         if (is_outgoing < 0)
                 return is_outgoing;
         if (is_outgoing != wants_outgoing)
@@ -142,11 +142,12 @@ LIBLUO_PUBLIC int libluo_session_finish(int session_fd) {
                 .size = sizeof(argument),
         };
 
-        return LUO_CLOSED_SET(session_ioctl(session_fd, KERNEL_LUO_FINISH, &argument), EBADFD, EBUSY, EMEDIUMTYPE);
+        return LUO_CLOSED_SET(
+                session_ioctl(session_fd, KERNEL_LUO_FINISH, &argument), EBADFD, EBUSY, EMEDIUMTYPE);
 }
 
 /* FIXME: goes away when Linux 7.2 is the oldest kernel supported. */
-int luo_session_name_from_proc(int fd, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]) {
+int libluo_internal_session_name_from_proc(int fd, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]) {
         static const char prefix[] = "anon_inode:[luo_session] ";
         char path[64], target[sizeof(prefix) + LIBLUO_SESSION_NAME_MAX + 1];
         ssize_t length;
@@ -186,10 +187,10 @@ LIBLUO_PUBLIC int libluo_session_get_name(int fd, char ret_name[LIBLUO_SESSION_N
         if (sfs.f_type != ANON_INODE_MAGIC)
                 return -EMEDIUMTYPE;
 
-        r = luo_ioctl(fd, KERNEL_LUO_GET_NAME, &argument);
+        r = libluo_internal_ioctl(fd, KERNEL_LUO_GET_NAME, &argument);
         if (r == -ENOTTY || r == -EINVAL) /* not a session, or a kernel before 7.2 */
-                return LUO_CLOSED_SET(
-                        luo_session_name_from_proc(fd, ret_name), EMEDIUMTYPE, ENAMETOOLONG, ENOSYS);
+                return LUO_CLOSED_SET(libluo_internal_session_name_from_proc(fd, ret_name), EMEDIUMTYPE,
+                        ENAMETOOLONG, ENOSYS);
         if (r < 0)
                 return LUO_CLOSED_SET(r, EMEDIUMTYPE);
         if (!memchr(argument.name, 0, sizeof(argument.name)))
@@ -206,7 +207,8 @@ LIBLUO_PUBLIC int libluo_fd_is_session(int fd) {
         r = libluo_session_get_name(fd, name);
         if (r == -EMEDIUMTYPE)
                 return 0;
-        if (r >= 0 || r == -ENAMETOOLONG) /* its link begins like a session's, or would be too long to be read */
+        if (r >= 0 ||
+                r == -ENAMETOOLONG) /* its link begins like a session's, or would be too long to be read */
                 return 1;
 
         return r;

@@ -68,7 +68,8 @@ int line_serve(const char *socket_path, line_handler handle) {
 
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         (void) unlink(socket_path);
-        if (fd < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 || listen(fd, SOMAXCONN) < 0) {
+        if (fd < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 ||
+                listen(fd, SOMAXCONN) < 0) {
                 fprintf(stderr, "%s: %s\n", socket_path, strerror(errno));
                 return EXIT_FAILURE;
         }

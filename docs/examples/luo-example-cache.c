@@ -106,7 +106,8 @@ static void handle(char *request, char *answer, size_t answer_size) {
         else if (strcmp(verb, "fill") == 0 && request) {
                 int r = fill(strtoull(request, NULL, 0));
 
-                (void) snprintf(answer, answer_size, "%s%s", r < 0 ? "error: " : "ok", r < 0 ? strerror(-r) : "");
+                (void) snprintf(
+                        answer, answer_size, "%s%s", r < 0 ? "error: " : "ok", r < 0 ? strerror(-r) : "");
         } else
                 (void) snprintf(answer, answer_size, "error: unknown request");
 }
@@ -120,7 +121,8 @@ static void take_cache(void) {
         for (int i = 0; i < n; i++) {
                 int fd = SD_LISTEN_FDS_START + i;
 
-                if (strcmp(names[i], "cache") == 0 && fstat(fd, &st) >= 0 && (size_t) st.st_size == CACHE_SIZE)
+                if (strcmp(names[i], "cache") == 0 && fstat(fd, &st) >= 0 &&
+                        (size_t) st.st_size == CACHE_SIZE)
                         cache_fd = fd;
                 free(names[i]);
         }

@@ -105,10 +105,12 @@ static void handle(char *request, char *answer, size_t answer_size) {
         if (strcmp(verb, "count") == 0)
                 (void) snprintf(answer, answer_size, "%" PRIu64, table->n_used);
         else if (strcmp(verb, "status") == 0)
-                (void) snprintf(answer, answer_size, "fds=1 bytes=%zu digest=%016" PRIx64 " content=%" PRIu64 "-keys",
+                (void) snprintf(answer, answer_size,
+                        "fds=1 bytes=%zu digest=%016" PRIx64 " content=%" PRIu64 "-keys",
                         sizeof(struct table), digest_add(0, table, sizeof(struct table)), table->n_used);
         else if (!key || !*key || strlen(key) >= sizeof(s->key))
-                (void) snprintf(answer, answer_size, "error: a key of 1 to %zu bytes is needed", sizeof(s->key) - 1);
+                (void) snprintf(
+                        answer, answer_size, "error: a key of 1 to %zu bytes is needed", sizeof(s->key) - 1);
         else if (strcmp(verb, "get") == 0) {
                 s = find_slot(key);
                 (void) snprintf(answer, answer_size, "%s", s && s->key[0] ? s->value : "error: no such key");

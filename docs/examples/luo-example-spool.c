@@ -87,11 +87,13 @@ static void handle(char *request, char *answer, size_t answer_size) {
 
         if (strcmp(verb, "push") == 0) {
                 if (!request || !*request || strlen(request) >= MESSAGE_SIZE)
-                        (void) snprintf(answer, answer_size, "error: a message of 1 to %i bytes is needed", MESSAGE_SIZE - 1);
+                        (void) snprintf(answer, answer_size, "error: a message of 1 to %i bytes is needed",
+                                MESSAGE_SIZE - 1);
                 else {
                         int r = push(request);
 
-                        (void) snprintf(answer, answer_size, "%s%s", r < 0 ? "error: " : "ok", r < 0 ? strerror(-r) : "");
+                        (void) snprintf(answer, answer_size, "%s%s", r < 0 ? "error: " : "ok",
+                                r < 0 ? strerror(-r) : "");
                 }
         } else if (strcmp(verb, "list") == 0 || strcmp(verb, "status") == 0) {
                 for (size_t i = 0; i < n_messages; i++) {
@@ -109,8 +111,8 @@ static void handle(char *request, char *answer, size_t answer_size) {
                 }
                 if (strcmp(verb, "status") == 0)
                         (void) snprintf(answer, answer_size,
-                                "fds=%zu bytes=%" PRIu64 " digest=%016" PRIx64 " content=%zu-messages", n_messages, bytes,
-                                digest, n_messages);
+                                "fds=%zu bytes=%" PRIu64 " digest=%016" PRIx64 " content=%zu-messages",
+                                n_messages, bytes, digest, n_messages);
         } else if (strcmp(verb, "deliver") == 0) {
                 (void) snprintf(answer, answer_size, "ok: %zu messages", n_messages);
                 (void) sd_notify(0, "FDSTOREREMOVE=1\nFDNAME=message");

@@ -36,7 +36,7 @@ static int create(const char *name) {
         int device_fd = device(), fd;
 
         fd = libluo_session_create(device_fd, name);
-        luo_close(device_fd);
+        close_fd(device_fd);
         return fd;
 }
 
@@ -44,7 +44,7 @@ static int retrieve(const char *name) {
         int device_fd = device(), fd;
 
         fd = libluo_session_retrieve(device_fd, name);
-        luo_close(device_fd);
+        close_fd(device_fd);
         return fd;
 }
 
@@ -93,18 +93,19 @@ static void test_device(void) {
         CHECK_EQUAL(libluo_device_open(0), -EBUSY);
         CHECK_EQUAL(libluo_device_open(20000), -EBUSY);
         CHECK_EQUAL(libluo_device_probe(fd, &features), 0);
-        CHECK(features & LIBLUO_FEATURE_SESSION_GET_NAME); /* the oldest kernel these tests are built with is 7.2 */
-        luo_close(fd);
+        CHECK(features &
+                LIBLUO_FEATURE_SESSION_GET_NAME); /* the oldest kernel these tests are built with is 7.2 */
+        close_fd(fd);
 
         other_fd = libluo_device_open(0);
         CHECK(other_fd >= 0);
-        luo_close(other_fd);
+        close_fd(other_fd);
 
         fd = memfd("not a device");
         CHECK_EQUAL(libluo_device_probe(fd, &features), -EMEDIUMTYPE);
         CHECK_EQUAL(libluo_session_create(fd, "n"), -EMEDIUMTYPE);
         CHECK_EQUAL(libluo_session_retrieve(fd, "n"), -EMEDIUMTYPE);
-        luo_close(fd);
+        close_fd(fd);
         CHECK_EQUAL(libluo_session_create(fd, "n"), -EBADF);
 }
 
@@ -125,33 +126,33 @@ static void test_session_names(void) {
         long_name[62] = 0;
         other_fd = create(long_name);
         CHECK(other_fd >= 0);
-        luo_close(other_fd);
-        luo_close(fd);
+        close_fd(other_fd);
+        close_fd(fd);
 
         /* Closed and gone: the name is free */
         fd = create("short");
         CHECK(fd >= 0);
-        luo_close(fd);
+        close_fd(fd);
         fd = create("short");
         CHECK(fd >= 0);
 
         /* What kernels before 7.2 have to do with */
         memset(name, 0, sizeof(name));
-        CHECK_EQUAL(luo_session_name_from_proc(fd, name), 0);
+        CHECK_EQUAL(libluo_internal_session_name_from_proc(fd, name), 0);
         CHECK_STRING(name, "short");
-        luo_close(fd);
+        close_fd(fd);
 
         fd = memfd("no session");
         CHECK_EQUAL(libluo_fd_is_session(fd), 0);
         CHECK_EQUAL(libluo_session_get_name(fd, name), -EMEDIUMTYPE);
-        CHECK_EQUAL(luo_session_name_from_proc(fd, name), -EMEDIUMTYPE);
-        luo_close(fd);
+        CHECK_EQUAL(libluo_internal_session_name_from_proc(fd, name), -EMEDIUMTYPE);
+        close_fd(fd);
         CHECK_EQUAL(libluo_fd_is_session(fd), -EBADF);
 }
 
 static void test_preserve(void) {
-        int session_fd = create("preserve"), other_session_fd = create("preserve-other"), fd = memfd("a"), other_fd = memfd("b"),
-            reopened_fd = reopen(fd, O_RDONLY);
+        int session_fd = create("preserve"), other_session_fd = create("preserve-other"), fd = memfd("a"),
+            other_fd = memfd("b"), reopened_fd = reopen(fd, O_RDONLY);
 
         CHECK_EQUAL(libluo_session_preserve(session_fd, fd, 7), 0);
         CHECK_EQUAL(libluo_session_preserve(session_fd, other_fd, 7), -EEXIST);
@@ -167,15 +168,15 @@ static void test_preserve(void) {
         CHECK(pwrite(fd, "A", 1, 0) == 1);
 
         /* Closing un-preserves */
-        luo_close(session_fd);
+        close_fd(session_fd);
         CHECK_EQUAL(libluo_session_preserve(other_session_fd, fd, 8), 0);
         CHECK(ftruncate(other_fd, 100) < 0);
-        luo_close(other_session_fd);
+        close_fd(other_session_fd);
         CHECK(ftruncate(other_fd, 100) == 0);
 
-        luo_close(fd);
-        luo_close(other_fd);
-        luo_close(reopened_fd);
+        close_fd(fd);
+        close_fd(other_fd);
+        close_fd(reopened_fd);
 }
 
 static void test_types(void) {
@@ -194,12 +195,12 @@ static void test_types(void) {
         REQUIRE(unlink("/tmp/file") == 0);
         CHECK_EQUAL(libluo_session_preserve(session_fd, fd, 1), 0);
 
-        luo_close(session_fd);
-        luo_close(fd);
-        luo_close(sockets[0]);
-        luo_close(sockets[1]);
-        luo_close(fds[0]);
-        luo_close(fds[1]);
+        close_fd(session_fd);
+        close_fd(fd);
+        close_fd(sockets[0]);
+        close_fd(sockets[1]);
+        close_fd(fds[0]);
+        close_fd(fds[1]);
 }
 
 static void test_direction_outgoing(void) {
@@ -215,8 +216,8 @@ static void test_direction_outgoing(void) {
         CHECK_EQUAL(libluo_session_finish(fd), -EMEDIUMTYPE);
         CHECK_EQUAL(libluo_bundle_new(fd, &bundle), -EMEDIUMTYPE);
         CHECK(!bundle);
-        luo_close(session_fd);
-        luo_close(fd);
+        close_fd(session_fd);
+        close_fd(fd);
 }
 
 /* Everything a bundle records; kept open by a process that lives until the kexec. */
@@ -308,7 +309,7 @@ static void test_after_kexec(void) {
         CHECK(fd >= 0);
         CHECK(has_cloexec(fd));
         CHECK_EQUAL(retrieve(STATE_SESSION), -EBUSY);
-        luo_close(fd);
+        close_fd(fd);
         CHECK_EQUAL(retrieve(STATE_SESSION), -ENOENT);
         CHECK_EQUAL(retrieve("preserve"), -ENOENT); /* was closed before the kexec */
 }
@@ -322,8 +323,8 @@ static void test_retrieve(void) {
         CHECK(session_fd >= 0 && other_session_fd >= 0);
         CHECK_EQUAL(libluo_session_get_name(session_fd, name), 0);
         CHECK_STRING(name, "plain");
-        CHECK_EQUAL(luo_session_is_outgoing(session_fd), 0);
-        CHECK_EQUAL(luo_session_is_outgoing(other_session_fd), 1);
+        CHECK_EQUAL(libluo_internal_session_is_outgoing(session_fd), 0);
+        CHECK_EQUAL(libluo_internal_session_is_outgoing(other_session_fd), 1);
 
         fd = libluo_session_retrieve_fd(session_fd, 2);
         CHECK(fd >= 0);
@@ -340,10 +341,10 @@ static void test_retrieve(void) {
         CHECK_EQUAL(libluo_session_preserve(other_session_fd, fd, 5), 0);
         CHECK_EQUAL(libluo_session_retrieve_fd(session_fd, 1), -ENOENT);
         CHECK(holds(fd, "two"));
-        luo_close(session_fd);
-        luo_close(other_session_fd);
-        luo_close(again_fd);
-        luo_close(fd);
+        close_fd(session_fd);
+        close_fd(other_session_fd);
+        close_fd(again_fd);
+        close_fd(fd);
 }
 
 static void test_not_bundles(void) {
@@ -356,12 +357,13 @@ static void test_not_bundles(void) {
                 CHECK(session_fd >= 0);
                 CHECK_EQUAL(libluo_bundle_open(session_fd, &bundle), -EBADMSG);
                 CHECK(!bundle);
-                luo_close(session_fd);
+                close_fd(session_fd);
         }
 }
 
 static void check_bundle(const char *session, const char *text) {
-        static const char *const names[] = { "plain", "again", "same", "same", "socket", "sparse", "", "noexec" };
+        static const char *const names[] = { "plain", "again", "same", "same", "socket", "sparse", "",
+                "noexec" };
         static const int lost[] = { 0, EBUSY, 0, 0, EOPNOTSUPP, 0, 0, 0 };
         int session_fd = retrieve(session), fd;
         libluo_bundle *bundle = NULL;
@@ -387,7 +389,7 @@ static void check_bundle(const char *session, const char *text) {
         CHECK(holds(fd, text));
         CHECK_EQUAL(lseek(fd, 0, SEEK_CUR), 2);
         CHECK_EQUAL(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDWR);
-        luo_close(fd);
+        close_fd(fd);
 
         fd = libluo_bundle_take(bundle, 2);
         CHECK(has_cloexec(fd));
@@ -399,13 +401,13 @@ static void check_bundle(const char *session, const char *text) {
         CHECK_EQUAL(libluo_bundle_get(bundle, 2, &e, sizeof(e)), 0);
         CHECK_EQUAL(e.flags, LIBLUO_ENTRY_NO_POLL);
         CHECK_EQUAL(e.size, strlen("read-only"));
-        luo_close(fd);
+        close_fd(fd);
 
         fd = libluo_bundle_take(bundle, 3);
         CHECK_EQUAL(fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND), O_WRONLY | O_APPEND);
         CHECK(write(fd, "!", 1) == 1);
         CHECK(fstat(fd, &st) == 0 && st.st_size == (off_t) strlen("write-only!"));
-        luo_close(fd);
+        close_fd(fd);
 
         CHECK_EQUAL(libluo_bundle_get(bundle, 5, &e, sizeof(e)), 0);
         CHECK_EQUAL(e.size, 1 << 20);
@@ -414,21 +416,21 @@ static void check_bundle(const char *session, const char *text) {
         fd = libluo_bundle_take(bundle, 6);
         CHECK(holds(fd, "sealed"));
         CHECK(fcntl(fd, F_GET_SEALS) == (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL));
-        luo_close(fd);
+        close_fd(fd);
 
         fd = libluo_bundle_take(bundle, 7);
         CHECK(fd >= 0);
         CHECK(fstat(fd, &st) == 0 && (st.st_mode & 0666) == 0666);
-        luo_close(fd);
+        close_fd(fd);
 
         /* Entries can be taken any number of times until the session is finished */
         fd = libluo_bundle_take(bundle, 0);
         CHECK(holds(fd, text));
-        luo_close(fd);
+        close_fd(fd);
 
         libluo_bundle_free(bundle);
         CHECK_EQUAL(libluo_session_finish(session_fd), 0);
-        luo_close(session_fd);
+        close_fd(session_fd);
 }
 
 static void test_take_bundle(void) {

@@ -86,8 +86,8 @@ static bool has_content(int fd, int i, int of_boot) {
         size_t n = content(expected, sizeof(expected), i, of_boot);
         struct stat st;
 
-        return fstat(fd, &st) >= 0 && (size_t) st.st_size == n && pread(fd, found, sizeof(found), 0) == (ssize_t) n &&
-                memcmp(expected, found, n) == 0;
+        return fstat(fd, &st) >= 0 && (size_t) st.st_size == n &&
+                pread(fd, found, sizeof(found), 0) == (ssize_t) n && memcmp(expected, found, n) == 0;
 }
 
 static int new_memfd(int i) {
@@ -163,7 +163,8 @@ static void run_mixed(void) {
         } else {
                 if (n_passed_fds != 2)
                         WRONG("got %i fds, not 2", n_passed_fds);
-                if (!has_content(passed_fd("before"), 0, boot - 1) || !has_content(passed_fd("after"), 1, boot - 1))
+                if (!has_content(passed_fd("before"), 0, boot - 1) ||
+                        !has_content(passed_fd("after"), 1, boot - 1))
                         WRONG("another content");
                 if (!write_content(passed_fd("before"), 0) || !write_content(passed_fd("after"), 1))
                         WRONG("cannot write");
@@ -192,7 +193,8 @@ static void run_rights(void) {
                 fd = passed_fd("read-only");
                 if (fd < 0 || fstat(fd, &st) < 0)
                         WRONG("no read-only fd");
-                if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY || write(fd, "x", 1) >= 0 || ftruncate(fd, 0) >= 0)
+                if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY || write(fd, "x", 1) >= 0 ||
+                        ftruncate(fd, 0) >= 0)
                         WRONG("the read-only fd can be written");
                 if (st.st_uid != 1000 || st.st_gid != 1001 || (st.st_mode & 07777) != 0640)
                         WRONG("owner %i:%i, mode %o", (int) st.st_uid, (int) st.st_gid, st.st_mode & 07777);

@@ -79,8 +79,9 @@ int __wrap_ioctl(int fd, unsigned long request, ...) {
                 return answer(kernel.is_outgoing ? -EBADF : -EINVAL);
 
         CHECK_EQUAL(request, kernel.request);
-        if (kernel.result >= 0 && (request == KERNEL_LUO_CREATE_SESSION || request == KERNEL_LUO_RETRIEVE_SESSION ||
-                                          request == KERNEL_LUO_RETRIEVE_FD))
+        if (kernel.result >= 0 &&
+                (request == KERNEL_LUO_CREATE_SESSION || request == KERNEL_LUO_RETRIEVE_SESSION ||
+                        request == KERNEL_LUO_RETRIEVE_FD))
                 ((struct kernel_luo_session *) argument)->fd = kernel.result;
         return answer(kernel.result);
 }
@@ -260,9 +261,9 @@ static void test_get_name(void) {
 
 /* Every error has a sentence of its own; what is not an error of this library has none. */
 static void test_strerror(void) {
-        static const int errors[] = { E2BIG, EACCES, EBADF, EBADFD, EBADMSG, EBUSY, EEXIST, EFAULT, EFBIG, EINVAL, EIO,
-                EMEDIUMTYPE, EMFILE, ENAMETOOLONG, ENODATA, ENODEV, ENOENT, ENOMEM, ENOSPC, ENOSYS, EOPNOTSUPP, EPROTO,
-                EPROTONOSUPPORT };
+        static const int errors[] = { E2BIG, EACCES, EBADF, EBADFD, EBADMSG, EBUSY, EEXIST, EFAULT, EFBIG,
+                EINVAL, EIO, EMEDIUMTYPE, EMFILE, ENAMETOOLONG, ENODATA, ENODEV, ENOENT, ENOMEM, ENOSPC,
+                ENOSYS, EOPNOTSUPP, EPROTO, EPROTONOSUPPORT };
 
         for (size_t i = 0; i < ELEMENTS(errors); i++) {
                 CHECK(strcmp(libluo_strerror(-errors[i]), libluo_strerror(EXDEV)) != 0);

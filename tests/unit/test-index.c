@@ -6,8 +6,15 @@
 #include "test.h"
 
 static const libluo_entry sample[] = {
-        { .name = "state", .token = 1, .open_flags = O_RDWR, .mode = 0600, .uid = 1000, .gid = 100, .offset = 5,
-                .size = 4096, .allocated = 4096 },
+        { .name = "state",
+                .token = 1,
+                .open_flags = O_RDWR,
+                .mode = 0600,
+                .uid = 1000,
+                .gid = 100,
+                .offset = 5,
+                .size = 4096,
+                .allocated = 4096 },
         { .name = "state", .token = 2, .open_flags = O_RDONLY, .mode = 0444, .flags = LIBLUO_ENTRY_NO_POLL },
         { .name = "", .token = 3, .open_flags = O_WRONLY | O_APPEND, .mode = 0777 },
         { .name = "a socket", .lost = EOPNOTSUPP, .open_flags = O_RDWR },
@@ -16,7 +23,7 @@ static const libluo_entry sample[] = {
 static uint8_t *encode(size_t *ret_size) {
         uint8_t *data;
 
-        REQUIRE(luo_index_encode(sample, ELEMENTS(sample), &data, ret_size) == 0);
+        REQUIRE(libluo_internal_index_encode(sample, ELEMENTS(sample), &data, ret_size) == 0);
         return data;
 }
 
@@ -28,7 +35,7 @@ static void put_u32(uint8_t *p, uint32_t value) {
 /* Makes a change good again for the checksum, so that the check behind it is what is tested. */
 static void fix_checksum(uint8_t *data, size_t size) {
         put_u32(data + 60, 0);
-        put_u32(data + 60, luo_crc32c(0, data, size));
+        put_u32(data + 60, libluo_internal_crc32c(0, data, size));
 }
 
 static int decode(const uint8_t *data, size_t size) {
@@ -40,21 +47,22 @@ static int decode(const uint8_t *data, size_t size) {
         copy = malloc(size ? size : 1);
         REQUIRE(copy);
         memcpy(copy, data, size);
-        r = luo_index_decode(copy, size, &index);
+        r = libluo_internal_index_decode(copy, size, &index);
         free(copy);
         if (r < 0)
                 CHECK(!index.entries && !index.names && index.n_entries == 0); /* untouched on failure */
-        luo_index_done(&index);
+        libluo_internal_index_done(&index);
         return r;
 }
 
 static void test_crc32c(void) {
         /* The check value of CRC-32C, RFC 3720 appendix B.4 has more of them */
-        CHECK_EQUAL(luo_crc32c(0, (const uint8_t *) "123456789", 9), 0xe3069283u);
+        CHECK_EQUAL(libluo_internal_crc32c(0, (const uint8_t *) "123456789", 9), 0xe3069283u);
 
         uint8_t zeroes[32] = {};
-        CHECK_EQUAL(luo_crc32c(0, zeroes, sizeof(zeroes)), 0x8a9136aau);
-        CHECK_EQUAL(luo_crc32c(luo_crc32c(0, zeroes, 10), zeroes + 10, 22), 0x8a9136aau);
+        CHECK_EQUAL(libluo_internal_crc32c(0, zeroes, sizeof(zeroes)), 0x8a9136aau);
+        CHECK_EQUAL(
+                libluo_internal_crc32c(libluo_internal_crc32c(0, zeroes, 10), zeroes + 10, 22), 0x8a9136aau);
 }
 
 static void test_round_trip(void) {
@@ -64,7 +72,7 @@ static void test_round_trip(void) {
 
         data = encode(&size);
         CHECK_EQUAL(size, 64 + 4 * 64 + strlen("statestatea socket"));
-        REQUIRE(luo_index_decode(data, size, &index) == 0);
+        REQUIRE(libluo_internal_index_decode(data, size, &index) == 0);
         free(data);
 
         CHECK_EQUAL(index.n_entries, ELEMENTS(sample));
@@ -83,7 +91,7 @@ static void test_round_trip(void) {
                 CHECK_EQUAL(a->size, b->size);
                 CHECK_EQUAL(a->allocated, b->allocated);
         }
-        luo_index_done(&index);
+        libluo_internal_index_done(&index);
 }
 
 static void test_empty(void) {
@@ -91,16 +99,17 @@ static void test_empty(void) {
         uint8_t *data;
         size_t size;
 
-        REQUIRE(luo_index_encode(NULL, 0, &data, &size) == 0);
+        REQUIRE(libluo_internal_index_encode(NULL, 0, &data, &size) == 0);
         CHECK_EQUAL(size, 64);
-        CHECK_EQUAL(luo_index_decode(data, size, &index), 0);
+        CHECK_EQUAL(libluo_internal_index_decode(data, size, &index), 0);
         CHECK_EQUAL(index.n_entries, 0);
-        luo_index_done(&index);
+        libluo_internal_index_done(&index);
         free(data);
 }
 
 /* What version 0.1 wrote has to be read for ever: this is one entry, name "x", byte by byte as in docs/format.md. */
 static void test_golden(void) {
+        /* clang-format off */
         static const uint8_t golden[129] = {
                 'L', 'U', 'O', 'I', 'N', 'D', 'E', 'X', 0, 0, 0, 0, 0, 0, 0, 0,   /* signature, features */
                 64, 0, 0, 0, 64, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0,                 /* sizes, 1 entry */
@@ -112,11 +121,12 @@ static void test_golden(void) {
                 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0,             /* size 8192, 4096 of it allocated */
                 'x',
         };
+        /* clang-format on */
         struct luo_index index;
         uint8_t *data;
         size_t size;
 
-        REQUIRE(luo_index_decode(golden, sizeof(golden), &index) == 0);
+        REQUIRE(libluo_internal_index_decode(golden, sizeof(golden), &index) == 0);
         CHECK_EQUAL(index.n_entries, 1);
         CHECK_STRING(index.entries[0].name, "x");
         CHECK_EQUAL(index.entries[0].token, 1);
@@ -129,11 +139,11 @@ static void test_golden(void) {
         CHECK_EQUAL(index.entries[0].size, 8192);
         CHECK_EQUAL(index.entries[0].allocated, 4096);
 
-        REQUIRE(luo_index_encode(index.entries, index.n_entries, &data, &size) == 0);
+        REQUIRE(libluo_internal_index_encode(index.entries, index.n_entries, &data, &size) == 0);
         CHECK_EQUAL(size, sizeof(golden));
         CHECK(memcmp(data, golden, sizeof(golden)) == 0);
         free(data);
-        luo_index_done(&index);
+        libluo_internal_index_done(&index);
 }
 
 static void test_every_truncation(void) {
@@ -199,7 +209,7 @@ static void test_longer_parts(void) {
         struct luo_index index;
         size_t size;
 
-        REQUIRE(luo_index_encode(&e, 1, &data, &size) == 0);
+        REQUIRE(libluo_internal_index_encode(&e, 1, &data, &size) == 0);
         memcpy(longer, data, 64);
         memcpy(longer + 72, data + 64, 64);
         longer[72 + 72] = 'n';
@@ -207,10 +217,10 @@ static void test_longer_parts(void) {
         put_u32(longer + 20, 72);
         put_u32(longer + 40, sizeof(longer));
         fix_checksum(longer, sizeof(longer));
-        REQUIRE(luo_index_decode(longer, sizeof(longer), &index) == 0);
+        REQUIRE(libluo_internal_index_decode(longer, sizeof(longer), &index) == 0);
         CHECK_STRING(index.entries[0].name, "n");
         CHECK_EQUAL(index.entries[0].token, 9);
-        luo_index_done(&index);
+        libluo_internal_index_done(&index);
         free(data);
 }
 
@@ -289,18 +299,19 @@ static void test_shared_names(void) {
         memset(name, 'n', sizeof(name) - 1);
         name[sizeof(name) - 1] = 0;
         for (size_t i = 0; i < ELEMENTS(entries); i++)
-                entries[i] = (libluo_entry) { .name = i == 0 ? name : "", .token = i + 1, .open_flags = O_RDWR };
+                entries[i] =
+                        (libluo_entry) { .name = i == 0 ? name : "", .token = i + 1, .open_flags = O_RDWR };
 
-        REQUIRE(luo_index_encode(entries, ELEMENTS(entries), &data, &size) == 0);
+        REQUIRE(libluo_internal_index_encode(entries, ELEMENTS(entries), &data, &size) == 0);
         for (size_t i = 0; i < ELEMENTS(entries); i++) {
                 put_u32(data + 64 + i * 64 + 8, 0);
                 put_u32(data + 64 + i * 64 + 12, LIBLUO_ENTRY_NAME_MAX);
         }
         CHECK_EQUAL(size, names_start + LIBLUO_ENTRY_NAME_MAX);
         fix_checksum(data, size);
-        REQUIRE(luo_index_decode(data, size, &index) == 0);
+        REQUIRE(libluo_internal_index_decode(data, size, &index) == 0);
         CHECK_STRING(index.entries[299].name, name);
-        luo_index_done(&index);
+        libluo_internal_index_done(&index);
         free(data);
 }
 
@@ -308,13 +319,13 @@ static void test_entry_names(void) {
         char name[LIBLUO_ENTRY_NAME_MAX + 2];
 
         memset(name, 'a', sizeof(name));
-        CHECK(luo_entry_name_is_valid("", 0));
-        CHECK(luo_entry_name_is_valid("a b/c\\d~", 8));
-        CHECK(luo_entry_name_is_valid(name, LIBLUO_ENTRY_NAME_MAX));
-        CHECK(!luo_entry_name_is_valid(name, LIBLUO_ENTRY_NAME_MAX + 1));
-        CHECK(!luo_entry_name_is_valid("a:b", 3));
-        CHECK(!luo_entry_name_is_valid("a\nb", 3));
-        CHECK(!luo_entry_name_is_valid("\303\244", 2));
+        CHECK(libluo_internal_entry_name_is_valid("", 0));
+        CHECK(libluo_internal_entry_name_is_valid("a b/c\\d~", 8));
+        CHECK(libluo_internal_entry_name_is_valid(name, LIBLUO_ENTRY_NAME_MAX));
+        CHECK(!libluo_internal_entry_name_is_valid(name, LIBLUO_ENTRY_NAME_MAX + 1));
+        CHECK(!libluo_internal_entry_name_is_valid("a:b", 3));
+        CHECK(!libluo_internal_entry_name_is_valid("a\nb", 3));
+        CHECK(!libluo_internal_entry_name_is_valid("\303\244", 2));
 }
 
 static const struct test_case cases[] = {

@@ -28,7 +28,8 @@ static int test_failed;
         do {                                                                                                 \
                 long long test_a = (long long) (a), test_b = (long long) (b);                                \
                 if (test_a != test_b) {                                                                      \
-                        printf("# %s:%i: %s is %lld, expected %lld\n", __FILE__, __LINE__, #a, test_a, test_b); \
+                        printf("# %s:%i: %s is %lld, expected %lld\n", __FILE__, __LINE__, #a, test_a,       \
+                                test_b);                                                                     \
                         test_failed = 1;                                                                     \
                 }                                                                                            \
         } while (0)
@@ -37,7 +38,8 @@ static int test_failed;
         do {                                                                                                 \
                 const char *test_a = (a), *test_b = (b);                                                     \
                 if (strcmp(test_a, test_b) != 0) {                                                           \
-                        printf("# %s:%i: %s is \"%s\", expected \"%s\"\n", __FILE__, __LINE__, #a, test_a, test_b); \
+                        printf("# %s:%i: %s is \"%s\", expected \"%s\"\n", __FILE__, __LINE__, #a, test_a,   \
+                                test_b);                                                                     \
                         test_failed = 1;                                                                     \
                 }                                                                                            \
         } while (0)
@@ -70,5 +72,5 @@ static inline int test_run_from(const struct test_case *cases, size_t n, size_t 
 #define TEST_MAIN(cases)                                                                                     \
         int main(void) {                                                                                     \
                 printf("1..%zu\n", sizeof(cases) / sizeof((cases)[0]));                                      \
-                return test_run_from(cases, sizeof(cases) / sizeof((cases)[0]), 0);                           \
+                return test_run_from(cases, sizeof(cases) / sizeof((cases)[0]), 0);                          \
         }

@@ -142,7 +142,8 @@ static int run_program(int output_fd, int boot) {
         (void) close(fd);
         if (size <= 0)
                 fail("/command");
-        for (char *p = buffer; p < buffer + size && n < sizeof(arguments) / sizeof(arguments[0]) - 1; p += strlen(p) + 1)
+        for (char *p = buffer; p < buffer + size && n < sizeof(arguments) / sizeof(arguments[0]) - 1;
+                p += strlen(p) + 1)
                 arguments[n++] = p;
         arguments[n] = NULL;
 
@@ -217,7 +218,8 @@ int main(void) {
         (void) snprintf(
                 last, sizeof(command_line) - (size_t) (last - command_line), " luo_vm.boot=%i", boot + 1);
 
-        if (syscall(SYS_kexec_file_load, kernel_fd, initramfs_fd, strlen(command_line) + 1, command_line, 0UL) < 0)
+        if (syscall(SYS_kexec_file_load, kernel_fd, initramfs_fd, strlen(command_line) + 1, command_line,
+                    0UL) < 0)
                 fail("kexec_file_load");
         (void) unlink("/tmp/initramfs");
         (void) unlink("/tmp/vmlinuz");
