@@ -6,7 +6,7 @@
  *
  *   fd-store-service UNIT plain COUNT   COUNT memfds with unique names; order and content are checked
  *   fd-store-service UNIT same COUNT    the same with one name for all
- *   fd-store-service UNIT mixed         a pipe, which LUO refuses, between two memfds
+ *   fd-store-service UNIT mixed         an eventfd, which LUO refuses, between two memfds
  *   fd-store-service UNIT rights        read-only, append-only, offset, mode and owner
  *   fd-store-service UNIT session       a memfd in the session of LUOSession=s1, over one kexec
  *   fd-store-service UNIT hijack        sessions with names that belong to systemd
@@ -23,6 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -154,10 +155,8 @@ static void run_many(int count, bool same) {
 }
 
 static void run_mixed(void) {
-        int fds[2];
-
         if (boot == 0) {
-                if (pipe2(fds, O_CLOEXEC) < 0 || !store(new_memfd(0), "before") || !store(fds[0], "a pipe") ||
+                if (!store(new_memfd(0), "before") || !store(eventfd(0, EFD_CLOEXEC), "an eventfd") ||
                         !store(new_memfd(1), "after"))
                         WRONG("cannot store");
         } else {
