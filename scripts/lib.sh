@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 #
 # What all build scripts share. Source it; it sets $top (the checkout) and $cache (everything dear, outside of it).
 

@@ -15,7 +15,8 @@ check() {
         echo "ok $tap_number - $name"
     else
         echo "not ok $tap_number - $name"
-        sed 's/^/# /' <<<"$output"
+        # On stderr, too: meson shows that of a test that failed
+        sed 's/^/# /' <<<"$name: $output" | tee /dev/stderr
         tap_failed=1
     fi
 }
