@@ -343,6 +343,7 @@ LIBLUO_PUBLIC int libluo_bundle_take(libluo_bundle *bundle, size_t i) {
         /* The access mode last: a mode of 0400 would keep an unprivileged process from opening the file anew. */
         if ((e->open_flags & O_ACCMODE) != O_RDWR) {
                 int narrow;
+                off_t offset;
 
                 narrow = restore_access_mode(fd, e->open_flags & O_ACCMODE);
                 if (narrow < 0) {
@@ -351,6 +352,11 @@ LIBLUO_PUBLIC int libluo_bundle_take(libluo_bundle *bundle, size_t i) {
                 }
 
                 r = restore_inode(fd, e);
+                /* The kernel keeps the offset up to the kexec, but not for a file opened anew */
+                offset = lseek(fd, 0, SEEK_CUR);
+                if (r >= 0 && offset > 0 && lseek(narrow, offset, SEEK_SET) < 0)
+                        r = -EACCES;
+
                 close_fd(fd);
                 fd = narrow;
         } else
@@ -359,11 +365,6 @@ LIBLUO_PUBLIC int libluo_bundle_take(libluo_bundle *bundle, size_t i) {
                 goto fail;
 
         if (e->open_flags & O_APPEND && fcntl(fd, F_SETFL, O_APPEND) < 0) {
-                r = -EACCES;
-                goto fail;
-        }
-
-        if (lseek(fd, 0, SEEK_CUR) != (off_t) e->offset && lseek(fd, (off_t) e->offset, SEEK_SET) < 0) {
                 r = -EACCES;
                 goto fail;
         }

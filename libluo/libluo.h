@@ -139,6 +139,7 @@ int libluo_session_retrieve(int device_fd, const char *name);
  *   -EBADFD       the session is incoming
  *   -EMEDIUMTYPE  session_fd is not a session
  *   -ENOSPC       no room in the session (before Linux 7.2: about 128 files)
+ *   -ENOSYS       as for libluo_session_get_name()
  */
 int libluo_session_preserve(int session_fd, int fd, uint64_t token);
 
@@ -148,12 +149,15 @@ int libluo_session_preserve(int session_fd, int fd, uint64_t token);
  * The first retrieve does the work, and charges the memory to the control group of the calling process; later ones
  * give further references to the same file. A retrieve that does not fit into a control group's memory limit destroys
  * the content: find out before. A memfd comes back with its content, size, seals and offset; its access mode is always
- * read-write, its mode 0777, its owner root. Returns the file descriptor, or
+ * read-write, its mode 0777, its owner the process that retrieves it first. One made with MFD_NOEXEC_SEAL is an exception:
+ * its x bits are set and sealed, and with them the kernel (mm/memfd.c) sets all write seals, so that it cannot be written
+ * any more. Returns the file descriptor, or
  *   -ENOENT       the session has no such token
  *   -EBADFD       the session is outgoing
  *   -EMEDIUMTYPE  session_fd is not a session
  *   -EIO          the kernel could not restore the file (all later tries give the same)
  *   -EOPNOTSUPP   the file was preserved with a seal that this kernel's LUO does not know
+ *   -ENOSYS       as for libluo_session_get_name()
  *   -EMFILE, -ENFILE  too many open files
  */
 int libluo_session_retrieve_fd(int session_fd, uint64_t token);
@@ -166,6 +170,7 @@ int libluo_session_retrieve_fd(int session_fd, uint64_t token);
  *   -EBUSY        a file in it cannot be finished yet
  *   -EBADFD       the session is outgoing
  *   -EMEDIUMTYPE  session_fd is not a session
+ *   -ENOSYS       as for libluo_session_get_name()
  */
 int libluo_session_finish(int session_fd);
 
@@ -203,8 +208,8 @@ typedef struct libluo_bundle libluo_bundle;
 
 /*
  * libluo_bundle_new(): starts a bundle in an empty outgoing session, which is borrowed for as long as the bundle
- * exists. Since 0.1. Returns 0, or -EBADFD (the session is incoming), -EMEDIUMTYPE (not a session), -EEXIST (it has a
- * token 0 already; found out when the bundle is written).
+ * exists. Since 0.1. Returns 0, or -EBADFD (the session is incoming), -EMEDIUMTYPE (not a session), or -ENOSYS as for
+ * libluo_session_get_name(). That it has a token 0 already is found out when the bundle is written.
  */
 int libluo_bundle_new(int session_fd, libluo_bundle **ret_bundle);
 
@@ -218,14 +223,14 @@ int libluo_bundle_new(int session_fd, libluo_bundle **ret_bundle);
  * libluo_session_preserve() (entry made, marked as lost), or, with no entry made,
  *   -EINVAL  the name or a flag is not valid, or the bundle is not one being built
  *   -E2BIG   the bundle has LIBLUO_BUNDLE_ENTRIES_MAX entries
- *   -ENOMEM
+ *   -ENOMEM  libluo_bundle_count() tells whether this came before or after the entry was made
  */
 int libluo_bundle_add(libluo_bundle *bundle, int fd, const char *name, uint32_t flags);
 
 /*
  * libluo_bundle_write(): preserves the index, at token 0. To be called once, when all is added; without it the
- * session is not a bundle. Since 0.1. Returns 0, or the errors of libluo_session_preserve(); -EINVAL if the bundle is
- * not one being built or was written before.
+ * session is not a bundle. Since 0.1. Returns 0, the errors of libluo_session_preserve() (-EEXIST: the session has a
+ * token 0 already), -EMFILE, -ENFILE, or -EINVAL if the bundle is not one being built or was written before.
  */
 int libluo_bundle_write(libluo_bundle *bundle);
 
@@ -267,7 +272,7 @@ int libluo_bundle_get(const libluo_bundle *bundle, size_t i, libluo_entry *ret_e
 /*
  * libluo_bundle_take(): retrieves entry i of an opened bundle, with the access mode, append flag, offset, mode and
  * owner that it had when it was preserved. Never gives more access than that: where it cannot be restored, the call
- * fails. Since 0.1. Returns a file descriptor, the errors of libluo_session_retrieve_fd(), or
+ * fails. The exception are the x bits of a memfd made with MFD_NOEXEC_SEAL, see libluo_session_retrieve_fd(). Since 0.1. Returns a file descriptor, the errors of libluo_session_retrieve_fd(), or
  *   -EINVAL   no such entry, or the bundle is not an opened one
  *   -ENODATA  the entry was lost on the other side; see libluo_entry.lost
  *   -EACCES   owner, mode or access mode could not be restored

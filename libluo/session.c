@@ -37,7 +37,8 @@ static int open_session(int device_fd, unsigned long request, const char *name) 
         memcpy(argument.name, name, strlen(name));
 
         r = libluo_internal_ioctl(device_fd, request, &argument);
-        if (r == -ENOTTY)
+        /* A session given for the device knows none of its requests, and says EINVAL */
+        if (r == -ENOTTY || (r == -EINVAL && libluo_fd_is_session(device_fd) > 0))
                 return -EMEDIUMTYPE;
         if (r < 0)
                 return r;
@@ -130,7 +131,8 @@ LIBLUO_PUBLIC int libluo_session_retrieve_fd(int session_fd, uint64_t token) {
 
         r = session_ioctl(session_fd, KERNEL_LUO_RETRIEVE_FD, &argument);
         if (r < 0)
-                return LUO_CLOSED_SET(r, EBADFD, EIO, EMEDIUMTYPE, EMFILE, ENFILE, ENOENT, EOPNOTSUPP);
+                return LUO_CLOSED_SET(
+                        r, EBADFD, EIO, EMEDIUMTYPE, EMFILE, ENFILE, ENOENT, ENOSYS, EOPNOTSUPP);
         if (argument.fd < 0)
                 return -EPROTO;
 
@@ -143,7 +145,7 @@ LIBLUO_PUBLIC int libluo_session_finish(int session_fd) {
         };
 
         return LUO_CLOSED_SET(
-                session_ioctl(session_fd, KERNEL_LUO_FINISH, &argument), EBADFD, EBUSY, EMEDIUMTYPE);
+                session_ioctl(session_fd, KERNEL_LUO_FINISH, &argument), EBADFD, EBUSY, EMEDIUMTYPE, ENOSYS);
 }
 
 /* FIXME: goes away when Linux 7.2 is the oldest kernel supported. */

@@ -8,7 +8,7 @@ shopt -s inherit_errexit
 umask 022
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-cache=${LUO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/libluo}
+cache=${LUO_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/libluo}
 mkdir -p "$cache/logs"
 
 # The systemd release that systemd-patches/ is made for.
@@ -50,8 +50,12 @@ run_logged() {
     shift 2
     mkdir -p "$(dirname "$log")"
     say "==> $what (log: $log)"
+    # In a process group of its own, so that an interrupt can end all of it
+    set -m
     "$@" >"$log" 2>&1 </dev/null &
     pid=$!
+    set +m
+    trap 'kill -TERM -- "-$pid" 2>/dev/null; exit 130' INT TERM HUP QUIT
     while kill -0 "$pid" 2>/dev/null; do
         sleep 0.2
         if ((SECONDS - start >= shown + 20)); then
@@ -60,12 +64,21 @@ run_logged() {
         fi
     done
     wait "$pid" || status=$?
+    trap - INT TERM HUP QUIT
     if [ "$status" -ne 0 ]; then
         say "--- the end of $log:"
         tail -n 30 "$log" >&2
         die "$what failed with status $status." "The whole log is in $log"
     fi
     say "    done after $((SECONDS - start)) s"
+}
+
+# prune NUMBER FOLDER...: of folders made for different content, keep the newest
+prune() {
+    local number=$1
+    shift
+    # shellcheck disable=SC2012 # names are of our own making
+    { ls -dt "$@" 2>/dev/null || true; } | tail -n "+$((number + 1))" | xargs -r rm -rf
 }
 
 # locked NAME: hold a lock in the cache until this shell ends, so that two builds of one thing do not meet

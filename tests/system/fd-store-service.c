@@ -217,11 +217,11 @@ static void run_session(void) {
         if (session_fd < 0 || libluo_fd_is_session(session_fd) <= 0)
                 WRONG("no session s1");
 
-        if (boot == 0) {
+        if (boot != 1) {
                 r = libluo_session_preserve(session_fd, new_memfd(0), 42);
                 if (r < 0)
                         WRONG("cannot preserve: %s", libluo_strerror(r));
-        } else if (boot == 1) {
+        } else {
                 fd = libluo_session_retrieve_fd(session_fd, 42);
                 if (fd < 0)
                         WRONG("cannot retrieve: %s", libluo_strerror(fd));
@@ -235,7 +235,7 @@ static void run_session(void) {
                         WRONG("cannot remove the session");
         }
 
-        report("verified 1 fds");
+        report(boot <= 1 ? "verified 1 fds" : "verified a fresh session");
 }
 
 static void run_hijack(void) {

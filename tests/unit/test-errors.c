@@ -133,11 +133,13 @@ static void set_session(unsigned long request, int result, bool is_outgoing) {
 
 static int create(int result, const char *name) {
         set_session(KERNEL_LUO_CREATE_SESSION, result, true);
+        kernel.is_session = false; /* it is the device */
         return libluo_session_create(5, name);
 }
 
 static int retrieve(int result, const char *name) {
         set_session(KERNEL_LUO_RETRIEVE_SESSION, result, true);
+        kernel.is_session = false;
         return libluo_session_retrieve(5, name);
 }
 
@@ -179,6 +181,13 @@ static void test_retrieve(void) {
         CHECK_EQUAL(retrieve(-ENOTTY, "n"), -EMEDIUMTYPE);
         CHECK_EQUAL(retrieve(-ENFILE, "n"), -ENFILE);
         CHECK_EQUAL(retrieve(-EEXIST, "n"), -EPROTO);
+}
+
+static void test_not_the_device(void) {
+        set_session(KERNEL_LUO_CREATE_SESSION, -EINVAL, true);
+        CHECK_EQUAL(libluo_session_create(5, "n"), -EMEDIUMTYPE);
+        set_session(KERNEL_LUO_RETRIEVE_SESSION, -EINVAL, true);
+        CHECK_EQUAL(libluo_session_retrieve(5, "n"), -EMEDIUMTYPE);
 }
 
 static int preserve(int result, bool is_outgoing) {
@@ -281,6 +290,7 @@ static const struct test_case cases[] = {
         { "session names", test_session_names },
         { "creating a session", test_create },
         { "retrieving a session", test_retrieve },
+        { "a session in the place of the device", test_not_the_device },
         { "preserving", test_preserve },
         { "retrieving an fd", test_retrieve_fd },
         { "finishing", test_finish },
