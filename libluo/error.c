@@ -14,17 +14,21 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case 0:
                 return "success";
         case E2BIG:
-                return "the bundle has no room for another entry";
+                return "the bundle is too large";
         case EACCES:
                 return "permission denied, or the access rights of a file could not be restored";
+        case EAFNOSUPPORT:
+                return "the service manager's socket is of a kind that does not pass file descriptors";
         case EBADF:
                 return "the file descriptor is not open";
         case EBADFD:
                 return "the session has the wrong direction: outgoing sessions preserve, incoming ones retrieve and finish";
         case EBADMSG:
-                return "the index of the bundle is damaged";
+                return "the index of the bundle, or what the service manager passed, is damaged";
         case EBUSY:
                 return "in use: the device or session is open elsewhere, or the file is preserved already";
+        case ECOMM:
+                return "the service manager's socket does not take the message";
         case EEXIST:
                 return "the session name or the token is taken";
         case EFAULT:
@@ -35,6 +39,10 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
                 return "an argument is not valid";
         case EIO:
                 return "the kernel cannot restore what its predecessor left";
+        case EISNAM:
+                return "what is stored under this name is not data that can be read";
+        case ELOOP:
+                return "a bundle that others share cannot refer to a further one";
         case EMEDIUMTYPE:
                 return "the file descriptor is of another kind: not the LUO device, or not a LUO session";
         case EMFILE:
@@ -42,24 +50,32 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
                 return "too many open files";
         case ENAMETOOLONG:
                 return "the session name is too long";
+        case ENOBUFS:
+                return "the fd store has no room; raise FileDescriptorStoreMax= of the unit";
         case ENODATA:
-                return "the file could not be preserved by the previous system";
+                return "the file could not be preserved by the previous system, or was dropped";
         case ENODEV:
                 return "the kernel has no Live Update Orchestrator, or it is off (kernel command line: kho=on liveupdate=on)";
         case ENOENT:
-                return "there is no session of that name, or no such token in the session";
+                return "there is no session of that name, no such token in the session, or nothing stored under that name";
+        case ENOLINK:
+                return "the file is in a shared session that was not given";
         case ENOMEM:
                 return "out of memory";
         case ENOSPC:
                 return "the kernel has no room for another session or file";
         case ENOSYS:
                 return "this kernel lacks the call, and /proc is not mounted";
+        case ENOTCONN:
+                return "there is no service manager to talk to ($NOTIFY_SOCKET is not set)";
         case EOPNOTSUPP:
                 return "the kernel cannot preserve files of this type, or with these seals";
         case EPROTO:
                 return "the kernel gave an answer that libluo does not know";
         case EPROTONOSUPPORT:
                 return "the index of the bundle uses a feature that this version of libluo does not know";
+        case ETIMEDOUT:
+                return "the service manager did not answer in time";
         default:
                 return "unknown error";
         }

@@ -12,23 +12,30 @@
 
 static const uint8_t signature[8] = { 'L', 'U', 'O', 'I', 'N', 'D', 'E', 'X' };
 
-/* Features that a reader may ignore, and those without which it would get things wrong. None so far. */
-#define COMPATIBLE_KNOWN UINT32_C(0)
-#define INCOMPATIBLE_KNOWN UINT32_C(0)
+/* Features that a reader may ignore, and those without which it would get things wrong. */
+#define COMPATIBLE_HOLES (UINT32_C(1) << 0)        /* there are holes to be given back */
+#define INCOMPATIBLE_REFERENCES (UINT32_C(1) << 0) /* there are duplicate or shared entries */
+#define INCOMPATIBLE_KNOWN INCOMPATIBLE_REFERENCES
 
 /* Offsets in the header */
 enum {
-        HEADER_SIGNATURE = 0,     /* 8 bytes */
-        HEADER_COMPATIBLE = 8,    /* u32 */
-        HEADER_INCOMPATIBLE = 12, /* u32 */
-        HEADER_HEADER_SIZE = 16,  /* u32 */
-        HEADER_ENTRY_SIZE = 20,   /* u32 */
-        HEADER_N_ENTRIES = 24,    /* u64 */
-        HEADER_NAMES_SIZE = 32,   /* u64 */
-        HEADER_TOTAL_SIZE = 40,   /* u64 */
-        HEADER_RESERVED = 48,     /* 12 bytes, zero */
-        HEADER_CHECKSUM = 60,     /* u32 */
-        HEADER_SIZE = 64,
+        HEADER_SIGNATURE = 0,      /* 8 bytes */
+        HEADER_COMPATIBLE = 8,     /* u32 */
+        HEADER_INCOMPATIBLE = 12,  /* u32 */
+        HEADER_HEADER_SIZE = 16,   /* u32 */
+        HEADER_ENTRY_SIZE = 20,    /* u32 */
+        HEADER_N_ENTRIES = 24,     /* u64 */
+        HEADER_NAMES_SIZE = 32,    /* u64 */
+        HEADER_TOTAL_SIZE = 40,    /* u64 */
+        HEADER_RESERVED = 48,      /* 12 bytes, zero */
+        HEADER_CHECKSUM = 60,      /* u32 */
+        HEADER_SIZE_MIN = 64,      /* all that libluo 0.1 wrote */
+        HEADER_SHARED_OFFSET = 64, /* u32, from the start of the names */
+        HEADER_SHARED_SIZE = 68,   /* u32 */
+        HEADER_HOLES_OFFSET = 72,  /* u64, from the start of the names */
+        HEADER_N_HOLES = 80,       /* u64 */
+        HEADER_RESERVED_2 = 88,    /* 8 bytes, zero */
+        HEADER_SIZE = 96,
 };
 
 /* Offsets in an entry */
@@ -45,8 +52,20 @@ enum {
         ENTRY_OFFSET = 40,       /* u64 */
         ENTRY_CONTENT_SIZE = 48, /* u64 */
         ENTRY_ALLOCATED = 56,    /* u64 */
-        ENTRY_SIZE = 64,
+        ENTRY_SIZE_MIN = 64,     /* all that libluo 0.1 wrote */
+        ENTRY_N_HOLES = 64,      /* u32: holes are stored in the order of their entries */
+        ENTRY_RESERVED = 68,     /* 4 bytes, zero */
+        ENTRY_SIZE = 72,
 };
+
+/* Offsets in a hole */
+enum {
+        HOLE_OFFSET = 0,       /* u64 */
+        HOLE_CONTENT_SIZE = 8, /* u64 */
+        HOLE_SIZE = 16,
+};
+
+#define ENTRY_REFERENCES (LIBLUO_ENTRY_DUPLICATE | LIBLUO_ENTRY_SHARED)
 
 /* How open flags are stored: O_ values differ between architectures. */
 #define OPEN_ACCESS_MASK UINT32_C(3)
@@ -166,38 +185,52 @@ static int open_flags_decode(uint32_t value, int *ret_flags) {
         return 0;
 }
 
-int libluo_internal_index_encode(
-        const libluo_entry *entries, size_t n_entries, uint8_t **ret_data, size_t *ret_size) {
-        size_t names_size = 0, names_start, total, name_offset = 0;
+int libluo_internal_index_encode(const struct luo_index *index, uint8_t **ret_data, size_t *ret_size) {
+        size_t shared_size = strlen(index->shared_session), names_size = shared_size, position, names_start;
+        uint32_t compatible = 0, incompatible = 0;
+        uint64_t total;
         uint8_t *data;
 
-        if (n_entries > LIBLUO_BUNDLE_ENTRIES_MAX)
+        for (size_t i = 0; i < index->n_entries; i++) {
+                names_size += strlen(index->entries[i].public.name);
+                if (index->entries[i].public.flags & ENTRY_REFERENCES)
+                        incompatible |= INCOMPATIBLE_REFERENCES;
+        }
+        if (index->n_holes > 0)
+                compatible |= COMPATIBLE_HOLES;
+
+        names_start = HEADER_SIZE + index->n_entries * ENTRY_SIZE;
+        total = (uint64_t) names_start + names_size + index->n_holes * HOLE_SIZE;
+        if (index->n_entries > LIBLUO_BUNDLE_ENTRIES_MAX || index->n_holes > LUO_INDEX_HOLES_MAX ||
+                total > LUO_INDEX_SIZE_MAX)
                 return -E2BIG;
-
-        for (size_t i = 0; i < n_entries; i++)
-                names_size += strlen(entries[i].name);
-
-        names_start = HEADER_SIZE + n_entries * ENTRY_SIZE;
-        total = names_start + names_size;
 
         data = calloc(1, total);
         if (!data)
                 return -ENOMEM;
 
         memcpy(data + HEADER_SIGNATURE, signature, sizeof(signature));
+        put_u32(data + HEADER_COMPATIBLE, compatible);
+        put_u32(data + HEADER_INCOMPATIBLE, incompatible);
         put_u32(data + HEADER_HEADER_SIZE, HEADER_SIZE);
         put_u32(data + HEADER_ENTRY_SIZE, ENTRY_SIZE);
-        put_u64(data + HEADER_N_ENTRIES, n_entries);
-        put_u64(data + HEADER_NAMES_SIZE, names_size);
+        put_u64(data + HEADER_N_ENTRIES, index->n_entries);
+        put_u64(data + HEADER_NAMES_SIZE, names_size + index->n_holes * HOLE_SIZE);
         put_u64(data + HEADER_TOTAL_SIZE, total);
+        put_u32(data + HEADER_SHARED_SIZE, (uint32_t) shared_size);
+        put_u64(data + HEADER_HOLES_OFFSET, names_size);
+        put_u64(data + HEADER_N_HOLES, index->n_holes);
 
-        for (size_t i = 0; i < n_entries; i++) {
-                const libluo_entry *e = entries + i;
+        memcpy(data + names_start, index->shared_session, shared_size);
+        position = shared_size;
+
+        for (size_t i = 0; i < index->n_entries; i++) {
+                const libluo_entry *e = &index->entries[i].public;
                 uint8_t *p = data + HEADER_SIZE + i * ENTRY_SIZE;
                 size_t length = strlen(e->name);
 
                 put_u64(p + ENTRY_TOKEN, e->token);
-                put_u32(p + ENTRY_NAME_OFFSET, (uint32_t) name_offset);
+                put_u32(p + ENTRY_NAME_OFFSET, (uint32_t) position);
                 put_u32(p + ENTRY_NAME_SIZE, (uint32_t) length);
                 put_u32(p + ENTRY_FLAGS, e->flags);
                 put_u32(p + ENTRY_LOST, (uint32_t) e->lost);
@@ -208,9 +241,17 @@ int libluo_internal_index_encode(
                 put_u64(p + ENTRY_OFFSET, e->offset);
                 put_u64(p + ENTRY_CONTENT_SIZE, e->size);
                 put_u64(p + ENTRY_ALLOCATED, e->allocated);
+                put_u32(p + ENTRY_N_HOLES, (uint32_t) index->entries[i].n_holes);
 
-                memcpy(data + names_start + name_offset, e->name, length);
-                name_offset += length;
+                memcpy(data + names_start + position, e->name, length);
+                position += length;
+        }
+
+        for (size_t i = 0; i < index->n_holes; i++) {
+                uint8_t *p = data + names_start + names_size + i * HOLE_SIZE;
+
+                put_u64(p + HOLE_OFFSET, index->holes[i].offset);
+                put_u64(p + HOLE_CONTENT_SIZE, index->holes[i].size);
         }
 
         put_u32(data + HEADER_CHECKSUM, index_checksum(data, total));
@@ -220,137 +261,252 @@ int libluo_internal_index_encode(
         return 0;
 }
 
-static int compare_tokens(const void *a, const void *b) {
-        uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
+/* What the header says, checked against the size of the index. Fields that a shorter header lacks are 0. */
+struct layout {
+        uint64_t header_size, entry_size, n_entries, names_size, holes_offset, n_holes;
+        uint32_t incompatible, shared_offset, shared_size;
+        const uint8_t *entries, *names;
+};
 
-        return x < y ? -1 : x > y;
-}
+static int decode_header(const uint8_t *data, size_t size, struct layout *ret) {
+        struct layout l;
 
-static int check_tokens(const libluo_entry *entries, size_t n_entries) {
-        uint64_t *tokens;
-        size_t n = 0;
-        int r = 0;
-
-        tokens = calloc(n_entries ? n_entries : 1, sizeof(*tokens));
-        if (!tokens)
-                return -ENOMEM;
-
-        for (size_t i = 0; i < n_entries; i++)
-                if (!entries[i].lost)
-                        tokens[n++] = entries[i].token;
-
-        qsort(tokens, n, sizeof(*tokens), compare_tokens);
-        for (size_t i = 0; i < n && r == 0; i++)
-                if (tokens[i] == LUO_INDEX_TOKEN || (i > 0 && tokens[i] == tokens[i - 1]))
-                        r = -EBADMSG;
-
-        free(tokens);
-        return r;
-}
-
-static int decode_entry(
-        const uint8_t *p, const uint8_t *names, size_t names_size, char *copy, libluo_entry *ret) {
-        uint32_t name_offset = get_u32(p + ENTRY_NAME_OFFSET), name_size = get_u32(p + ENTRY_NAME_SIZE),
-                 lost = get_u32(p + ENTRY_LOST), mode = get_u32(p + ENTRY_MODE);
-        libluo_entry e = {
-                .token = get_u64(p + ENTRY_TOKEN),
-                .flags = get_u32(p + ENTRY_FLAGS),
-                .lost = (int) lost,
-                .mode = (mode_t) mode,
-                .uid = (uid_t) get_u32(p + ENTRY_UID),
-                .gid = (gid_t) get_u32(p + ENTRY_GID),
-                .offset = get_u64(p + ENTRY_OFFSET),
-                .size = get_u64(p + ENTRY_CONTENT_SIZE),
-                .allocated = get_u64(p + ENTRY_ALLOCATED),
-        };
-        int r;
-
-        if (name_offset > names_size || name_size > names_size - name_offset ||
-                !libluo_internal_entry_name_is_valid((const char *) names + name_offset, name_size))
-                return -EBADMSG;
-
-        /* Either there is a token, or a reason why there is none. 4095 is the kernel's MAX_ERRNO. */
-        if (lost > 4095 || (lost != 0) != (e.token == LUO_INDEX_TOKEN))
-                return -EBADMSG;
-
-        if (mode & ~UINT32_C(07777) || e.offset > INT64_MAX || e.size > INT64_MAX)
-                return -EBADMSG;
-
-        r = open_flags_decode(get_u32(p + ENTRY_OPEN_FLAGS), &e.open_flags);
-        if (r < 0)
-                return r;
-
-        /* Flags without meaning to this version are not passed on: they are covered by the feature bits. */
-        e.flags &= LIBLUO_ENTRY_NO_POLL;
-
-        memcpy(copy, names + name_offset, name_size);
-        copy[name_size] = 0;
-        e.name = copy;
-
-        *ret = e;
-        return 0;
-}
-
-int libluo_internal_index_decode(const uint8_t *data, size_t size, struct luo_index *ret_index) {
-        uint64_t header_size, entry_size, n_entries, names_size, total, copies_size = 0;
-        struct luo_index index = {};
-        const uint8_t *names;
-        char *copy;
-        int r;
-
-        if (size < HEADER_SIZE || memcmp(data + HEADER_SIGNATURE, signature, sizeof(signature)) != 0)
+        if (size < HEADER_SIZE_MIN || memcmp(data + HEADER_SIGNATURE, signature, sizeof(signature)) != 0)
                 return -EBADMSG;
 
         /* What comes after this may look different when one of these bits is set. */
         if (get_u32(data + HEADER_INCOMPATIBLE) & ~INCOMPATIBLE_KNOWN)
                 return -EPROTONOSUPPORT;
 
-        header_size = get_u32(data + HEADER_HEADER_SIZE);
-        entry_size = get_u32(data + HEADER_ENTRY_SIZE);
-        n_entries = get_u64(data + HEADER_N_ENTRIES);
-        names_size = get_u64(data + HEADER_NAMES_SIZE);
-        total = get_u64(data + HEADER_TOTAL_SIZE);
+        l = (struct layout) {
+                .incompatible = get_u32(data + HEADER_INCOMPATIBLE),
+                .header_size = get_u32(data + HEADER_HEADER_SIZE),
+                .entry_size = get_u32(data + HEADER_ENTRY_SIZE),
+                .n_entries = get_u64(data + HEADER_N_ENTRIES),
+                .names_size = get_u64(data + HEADER_NAMES_SIZE),
+        };
 
         /* Later versions may make the header and the entries longer. None of the sums below can overflow. */
-        if (header_size < HEADER_SIZE || entry_size < ENTRY_SIZE || header_size > size || entry_size > size ||
-                n_entries > LIBLUO_BUNDLE_ENTRIES_MAX || names_size > size || total != size ||
-                header_size + n_entries * entry_size + names_size != total)
+        if (l.header_size < HEADER_SIZE_MIN || l.entry_size < ENTRY_SIZE_MIN || l.header_size > size ||
+                l.entry_size > size || l.n_entries > LIBLUO_BUNDLE_ENTRIES_MAX || l.names_size > size ||
+                get_u64(data + HEADER_TOTAL_SIZE) != size ||
+                l.header_size + l.n_entries * l.entry_size + l.names_size != size)
                 return -EBADMSG;
 
         if (index_checksum(data, size) != get_u32(data + HEADER_CHECKSUM))
                 return -EBADMSG;
 
-        names = data + header_size + n_entries * entry_size;
+        l.entries = data + l.header_size;
+        l.names = l.entries + l.n_entries * l.entry_size;
+
+        if (l.header_size >= HEADER_SIZE) {
+                l.shared_offset = get_u32(data + HEADER_SHARED_OFFSET);
+                l.shared_size = get_u32(data + HEADER_SHARED_SIZE);
+                l.holes_offset = get_u64(data + HEADER_HOLES_OFFSET);
+                l.n_holes = get_u64(data + HEADER_N_HOLES);
+
+                if (l.shared_offset > l.names_size || l.shared_size > l.names_size - l.shared_offset ||
+                        l.shared_size > LIBLUO_SESSION_NAME_MAX ||
+                        memchr(l.names + l.shared_offset, 0, l.shared_size) ||
+                        l.holes_offset > l.names_size || l.n_holes > LUO_INDEX_HOLES_MAX ||
+                        l.n_holes * HOLE_SIZE > l.names_size - l.holes_offset)
+                        return -EBADMSG;
+        }
+
+        *ret = l;
+        return 0;
+}
+
+/* Reads the holes of an entry behind those of the entries before: in order, apart, and inside of the file. */
+static int decode_holes(const struct layout *l, struct luo_index_entry *e, struct luo_index *index) {
+        uint64_t end = 0;
+
+        if (e->n_holes == 0)
+                return 0;
+        if (e->public.lost || e->public.flags & ENTRY_REFERENCES || e->n_holes > l->n_holes - index->n_holes)
+                return -EBADMSG;
+
+        e->first_hole = index->n_holes;
+        for (size_t i = 0; i < e->n_holes; i++) {
+                const uint8_t *p = l->names + l->holes_offset + index->n_holes * HOLE_SIZE;
+                struct luo_hole h = {
+                        .offset = get_u64(p + HOLE_OFFSET),
+                        .size = get_u64(p + HOLE_CONTENT_SIZE),
+                };
+
+                if (h.offset < end || h.size == 0 || h.offset > e->public.size ||
+                        h.size > e->public.size - h.offset)
+                        return -EBADMSG;
+
+                end = h.offset + h.size;
+                e->public.holes += h.size;
+                index->holes[index->n_holes++] = h;
+        }
+
+        return 0;
+}
+
+static int decode_entry(const struct layout *l, size_t i, struct luo_index *index, char *name_copy,
+        struct luo_index_entry *ret) {
+        const uint8_t *p = l->entries + i * l->entry_size;
+        uint32_t name_offset = get_u32(p + ENTRY_NAME_OFFSET), name_size = get_u32(p + ENTRY_NAME_SIZE),
+                 lost = get_u32(p + ENTRY_LOST), mode = get_u32(p + ENTRY_MODE);
+        struct luo_index_entry e = {
+                .public = {
+                        .token = get_u64(p + ENTRY_TOKEN),
+                        .lost = (int) lost,
+                        /* Flags without meaning to this version are not passed on: feature bits cover them. */
+                        .flags = get_u32(p + ENTRY_FLAGS) & (LIBLUO_ENTRY_NO_POLL | ENTRY_REFERENCES),
+                        .mode = (mode_t) mode,
+                        .uid = (uid_t) get_u32(p + ENTRY_UID),
+                        .gid = (gid_t) get_u32(p + ENTRY_GID),
+                        .offset = get_u64(p + ENTRY_OFFSET),
+                        .size = get_u64(p + ENTRY_CONTENT_SIZE),
+                        .allocated = get_u64(p + ENTRY_ALLOCATED),
+                },
+                .owner = i,
+        };
+        uint32_t references = e.public.flags & ENTRY_REFERENCES;
+        int r;
+
+        if (name_offset > l->names_size || name_size > l->names_size - name_offset ||
+                !libluo_internal_entry_name_is_valid((const char *) l->names + name_offset, name_size))
+                return -EBADMSG;
+
+        /* Either there is a token, or a reason why there is none. 4095 is the kernel's MAX_ERRNO. */
+        if (lost > 4095 || (lost != 0) != (e.public.token == LIBLUO_INDEX_TOKEN))
+                return -EBADMSG;
+
+        if (references &&
+                (lost != 0 || references == ENTRY_REFERENCES ||
+                        !(l->incompatible & INCOMPATIBLE_REFERENCES) ||
+                        (references == LIBLUO_ENTRY_SHARED && l->shared_size == 0)))
+                return -EBADMSG;
+
+        if (mode & ~UINT32_C(07777) || e.public.offset > INT64_MAX || e.public.size > INT64_MAX)
+                return -EBADMSG;
+
+        r = open_flags_decode(get_u32(p + ENTRY_OPEN_FLAGS), &e.public.open_flags);
+        if (r < 0)
+                return r;
+
+        if (l->entry_size >= ENTRY_SIZE) {
+                e.n_holes = get_u32(p + ENTRY_N_HOLES);
+                r = decode_holes(l, &e, index);
+                if (r < 0)
+                        return r;
+        }
+
+        memcpy(name_copy, l->names + name_offset, name_size);
+        name_copy[name_size] = 0;
+        e.public.name = name_copy;
+
+        *ret = e;
+        return 0;
+}
+
+static int compare_tokens(const void *a, const void *b, void *userdata) {
+        const struct luo_index_entry *entries = userdata;
+        uint64_t x = entries[*(const size_t *) a].public.token, y = entries[*(const size_t *) b].public.token;
+
+        return x < y ? -1 : x > y;
+}
+
+struct luo_index_entry *libluo_internal_index_find(const struct luo_index *index, uint64_t token) {
+        size_t low = 0, high = index->n_by_token;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+                struct luo_index_entry *e = index->entries + index->by_token[middle];
+
+                if (e->public.token == token)
+                        return e;
+                if (e->public.token < token)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+
+        return NULL;
+}
+
+/* Tokens are unique, but for duplicates: those say what an earlier entry says. */
+static int resolve_tokens(struct luo_index *index) {
+        index->by_token = calloc(index->n_entries ? index->n_entries : 1, sizeof(*index->by_token));
+        if (!index->by_token)
+                return -ENOMEM;
+
+        for (size_t i = 0; i < index->n_entries; i++)
+                if (!index->entries[i].public.lost && !(index->entries[i].public.flags & ENTRY_REFERENCES))
+                        index->by_token[index->n_by_token++] = i;
+
+        qsort_r(index->by_token, index->n_by_token, sizeof(*index->by_token), compare_tokens, index->entries);
+
+        for (size_t i = 1; i < index->n_by_token; i++)
+                if (index->entries[index->by_token[i - 1]].public.token ==
+                        index->entries[index->by_token[i]].public.token)
+                        return -EBADMSG;
+
+        for (size_t i = 0; i < index->n_entries; i++) {
+                struct luo_index_entry *e = index->entries + i, *owner = e;
+
+                if (e->public.flags & LIBLUO_ENTRY_DUPLICATE) {
+                        owner = libluo_internal_index_find(index, e->public.token);
+                        if (!owner || owner > e)
+                                return -EBADMSG;
+                        e->owner = (size_t) (owner - index->entries);
+                }
+                owner->n_wanted++;
+        }
+
+        return 0;
+}
+
+int libluo_internal_index_decode(const uint8_t *data, size_t size, struct luo_index *ret_index) {
+        struct luo_index index = {};
+        uint64_t copies_size = 0;
+        struct layout l;
+        char *copy;
+        int r;
+
+        r = decode_header(data, size, &l);
+        if (r < 0)
+                return r;
 
         /* Entries may share bytes of a name, so what their copies need is bounded by their count, not by names_size. */
-        for (uint64_t i = 0; i < n_entries; i++) {
-                uint32_t name_size = get_u32(data + header_size + i * entry_size + ENTRY_NAME_SIZE);
+        for (uint64_t i = 0; i < l.n_entries; i++) {
+                uint32_t name_size = get_u32(l.entries + i * l.entry_size + ENTRY_NAME_SIZE);
 
                 if (name_size > LIBLUO_ENTRY_NAME_MAX)
                         return -EBADMSG;
                 copies_size += name_size + UINT64_C(1);
         }
 
-        index.entries = calloc(n_entries ? n_entries : 1, sizeof(*index.entries));
+        index.entries = calloc(l.n_entries ? l.n_entries : 1, sizeof(*index.entries));
         index.names = malloc(copies_size ? copies_size : 1);
-        if (!index.entries || !index.names) {
+        index.holes = calloc(l.n_holes ? l.n_holes : 1, sizeof(*index.holes));
+        if (!index.entries || !index.names || !index.holes) {
                 r = -ENOMEM;
                 goto fail;
         }
 
-        copy = index.names;
-        for (; index.n_entries < n_entries; index.n_entries++) {
-                libluo_entry *e = index.entries + index.n_entries;
+        memcpy(index.shared_session, l.names + l.shared_offset, l.shared_size);
 
-                r = decode_entry(
-                        data + header_size + index.n_entries * entry_size, names, names_size, copy, e);
+        copy = index.names;
+        for (; index.n_entries < l.n_entries; index.n_entries++) {
+                r = decode_entry(&l, index.n_entries, &index, copy, index.entries + index.n_entries);
                 if (r < 0)
                         goto fail;
 
                 copy += strlen(copy) + 1;
         }
 
-        r = check_tokens(index.entries, index.n_entries);
+        if (index.n_holes != l.n_holes) {
+                r = -EBADMSG;
+                goto fail;
+        }
+
+        r = resolve_tokens(&index);
         if (r < 0)
                 goto fail;
 
@@ -362,8 +518,25 @@ fail:
         return r;
 }
 
+int libluo_internal_index_features(const uint8_t *data, size_t size, uint32_t *ret_compatible,
+        uint32_t *ret_incompatible, uint32_t *ret_unknown) {
+
+        if (size < HEADER_SIZE_MIN || memcmp(data + HEADER_SIGNATURE, signature, sizeof(signature)) != 0)
+                return -EBADMSG;
+
+        if (ret_compatible)
+                *ret_compatible = get_u32(data + HEADER_COMPATIBLE);
+        if (ret_incompatible)
+                *ret_incompatible = get_u32(data + HEADER_INCOMPATIBLE);
+        if (ret_unknown)
+                *ret_unknown = get_u32(data + HEADER_INCOMPATIBLE) & ~INCOMPATIBLE_KNOWN;
+        return 0;
+}
+
 void libluo_internal_index_done(struct luo_index *index) {
         free(index->entries);
         free(index->names);
+        free(index->holes);
+        free(index->by_token);
         *index = (struct luo_index) {};
 }

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <unistd.h>
 
+#include <sys/stat.h>
+
 #include "libluo.h"
 
 #define LIBLUO_PUBLIC __attribute__((visibility("default")))
@@ -41,23 +43,89 @@ static inline void close_fd(int fd) {
         errno = saved_errno;
 }
 
+#define F_SEAL_EXEC_VALUE 0x0020 /* F_SEAL_EXEC of <linux/fcntl.h>, Linux 6.3 */
+
 /* index.c: the index of a bundle, as it is in token 0. docs/format.md describes it byte by byte. */
-#define LUO_INDEX_TOKEN UINT64_C(0)
 #define LUO_INDEX_SIZE_MAX (UINT64_C(512) << 20)
+#define LUO_INDEX_HOLES_MAX (UINT32_C(1) << 20)
+
+/* A part of a file that had no memory when it was preserved. */
+struct luo_hole {
+        uint64_t offset, size; /* bytes */
+};
+
+struct luo_index_entry {
+        libluo_entry public;
+        size_t first_hole, n_holes; /* in luo_index.holes */
+        size_t owner; /* the entry that has the file: itself, or for a duplicate an earlier one */
+
+        /* Decoded only */
+        size_t n_wanted;      /* of an owner: entries with its file that are not dropped, itself included */
+        bool taken, restored; /* of an owner: its file was */
+        bool dropped;
+};
 
 struct luo_index {
-        libluo_entry *entries; /* names point into this structure's own memory */
+        struct luo_index_entry *entries; /* names point into names */
         size_t n_entries;
         char *names;
+        struct luo_hole *holes;
+        size_t n_holes;
+        char shared_session[LIBLUO_SESSION_NAME_MAX + 1]; /* empty: none */
+
+        /* Decoded only: entries that have a file in this session, sorted by token */
+        size_t *by_token;
+        size_t n_by_token;
 };
 
 /* Writes an index; *ret_data is for free(3). Returns 0, -ENOMEM, or -E2BIG. */
-int libluo_internal_index_encode(
-        const libluo_entry *entries, size_t n_entries, uint8_t **ret_data, size_t *ret_size);
+int libluo_internal_index_encode(const struct luo_index *index, uint8_t **ret_data, size_t *ret_size);
 
 /* Reads one; every byte of it is hostile. Returns 0, -ENOMEM, -EBADMSG or -EPROTONOSUPPORT. */
 int libluo_internal_index_decode(const uint8_t *data, size_t size, struct luo_index *ret_index);
 void libluo_internal_index_done(struct luo_index *index);
+
+/* The entry with this token, or NULL. Of a decoded index. */
+struct luo_index_entry *libluo_internal_index_find(const struct luo_index *index, uint64_t token);
+
+/* Reads the feature bits, also of an index that cannot be read. Returns 0 or -EBADMSG. */
+int libluo_internal_index_features(const uint8_t *data, size_t size, uint32_t *ret_compatible,
+        uint32_t *ret_incompatible, uint32_t *ret_unknown);
+
+/* file.c: what LUO does not keep of a file. */
+
+/* Notes it in an entry; returns 0, or -EBADF: all is best effort but for the access mode, which every fd has. */
+int libluo_internal_describe_fd(int fd, libluo_entry *ret_entry, struct stat *ret_stat);
+
+/* Gives a file its owner and mode back. fd has to be open for writing. Returns 0 or -EACCES. */
+int libluo_internal_restore_inode(int fd, const libluo_entry *entry);
+
+/*
+ * Another open file description of the file behind fd. Returns an fd, -EACCES, -ENOSYS, -ENOMEM, -EMFILE, -ENFILE. The
+ * first leaves the file alone, the second gets past a mode that keeps its owner out.
+ */
+int libluo_internal_open_link(int fd, int open_flags);
+int libluo_internal_reopen(int fd, int open_flags);
+
+/*
+ * Finds the holes of a regular file, at most maximum of them. *ret_holes is for free(3), and NULL if there are none.
+ * Returns 0 or -ENOMEM; a file that cannot be looked into has none.
+ */
+int libluo_internal_find_holes(
+        int fd, const struct stat *st, size_t maximum, struct luo_hole **ret_holes, size_t *ret_n);
+
+/* Frees the memory of those parts of a file that are all zero. Best effort: a file may be sealed. */
+void libluo_internal_free_holes(int fd, const struct luo_hole *holes, size_t n);
+
+/* Reads a regular file of at most maximum bytes from its start. Returns 0, -EBADMSG, -EACCES or -ENOMEM. */
+int libluo_internal_read_file(int fd, uint64_t maximum, uint8_t **ret_data, size_t *ret_size);
+
+/* Makes a memfd that is sealed against all change. Returns an fd, -ENOMEM, -EFBIG, -EMFILE, -ENFILE or -EPROTO. */
+int libluo_internal_sealed_memfd(const char *name, const void *data, size_t size);
+
+/* notify.c: sends a message to the service manager, with an fd unless that is negative. Errors as libluo_notify(), -EBADF. */
+int libluo_internal_notify(const char *state, int fd);
+int libluo_internal_notify_barrier(uint64_t timeout_usec);
 
 /* True for what FDNAME= of systemd takes: printable ASCII without ":", up to LIBLUO_ENTRY_NAME_MAX bytes. */
 bool libluo_internal_entry_name_is_valid(const char *name, size_t length);

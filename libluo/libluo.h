@@ -194,8 +194,14 @@ int libluo_fd_is_session(int fd);
 /*
  * A bundle is a session that describes itself: token 0 holds an index (a sealed memfd, see docs/format.md) with an
  * entry for each file descriptor: its name, its token, and what the kernel does not keep.
+ *
+ * A file (inode) can be preserved once in the whole system. Within a bundle it may be added any number of times; where
+ * several bundles have it, it goes into one that they share, see libluo_bundle_add_shared().
  */
 typedef struct libluo_bundle libluo_bundle;
+
+/* The token of the index. */
+#define LIBLUO_INDEX_TOKEN UINT64_C(0)
 
 /* The longest name of an entry, the same as for FDNAME= of systemd. */
 #define LIBLUO_ENTRY_NAME_MAX 255
@@ -203,8 +209,12 @@ typedef struct libluo_bundle libluo_bundle;
 /* How many entries a bundle can have. */
 #define LIBLUO_BUNDLE_ENTRIES_MAX (1U << 20)
 
-/* Flags of an entry. */
+/* Flags of an entry that the caller sets. */
 #define LIBLUO_ENTRY_NO_POLL (UINT32_C(1) << 0) /* FDPOLL=0: do not drop the entry on EPOLLHUP or EPOLLERR */
+
+/* Flags of an entry that libluo sets. Since 1.0. */
+#define LIBLUO_ENTRY_DUPLICATE (UINT32_C(1) << 1) /* an earlier entry has the same file, and the same token */
+#define LIBLUO_ENTRY_SHARED (UINT32_C(1) << 2)    /* the token is one of the shared session */
 
 /*
  * libluo_bundle_new(): starts a bundle in an empty outgoing session, which is borrowed for as long as the bundle
@@ -215,8 +225,12 @@ int libluo_bundle_new(int session_fd, libluo_bundle **ret_bundle);
 
 /*
  * libluo_bundle_add(): preserves a file descriptor as the next entry, and notes its access mode, append flag, offset,
- * mode and owner. name is printable ASCII without ":", up to LIBLUO_ENTRY_NAME_MAX bytes, not necessarily unique;
- * flags are LIBLUO_ENTRY_ flags. Since 0.1.
+ * mode, owner, and where its content has holes. name is printable ASCII without ":", up to LIBLUO_ENTRY_NAME_MAX bytes,
+ * not necessarily unique; flags are LIBLUO_ENTRY_NO_POLL or 0. Since 0.1.
+ *
+ * A file that the bundle has already, perhaps by another file descriptor, is not preserved again; the new entry refers
+ * to it. When taken, each of them has access mode, append flag and offset of its own; that two file descriptors shared
+ * an offset (dup(2)) is not kept.
  *
  * Where the file cannot be preserved, the entry is made all the same, marked as lost with the reason, so that the
  * reader knows what is missing; the error is returned and the bundle remains usable. Returns 0, or the errors of
@@ -228,9 +242,22 @@ int libluo_bundle_new(int session_fd, libluo_bundle **ret_bundle);
 int libluo_bundle_add(libluo_bundle *bundle, int fd, const char *name, uint32_t flags);
 
 /*
+ * libluo_bundle_add_shared(): like libluo_bundle_add(), for a file that several bundles have: it is preserved in
+ * shared, a bundle being built in a session of its own, unless it is there already, and bundle gets an entry that
+ * refers to it. All entries of a bundle that are shared have to be in the same one; both are to be written. Since 1.0.
+ *
+ * Returns 0, the errors of libluo_bundle_add() and of libluo_session_get_name() for the session of shared, or, with no
+ * entry made,
+ *   -ELOOP  shared is bundle itself, or refers to a bundle itself
+ */
+int libluo_bundle_add_shared(
+        libluo_bundle *bundle, int fd, const char *name, uint32_t flags, libluo_bundle *shared);
+
+/*
  * libluo_bundle_write(): preserves the index, at token 0. To be called once, when all is added; without it the
  * session is not a bundle. Since 0.1. Returns 0, the errors of libluo_session_preserve() (-EEXIST: the session has a
- * token 0 already), -EMFILE, -ENFILE, or -EINVAL if the bundle is not one being built or was written before.
+ * token 0 already), -E2BIG (the index would be over 512 MiB), -EMFILE, -ENFILE, or -EINVAL if the bundle is not one
+ * being built or was written before.
  */
 int libluo_bundle_write(libluo_bundle *bundle);
 
@@ -239,9 +266,29 @@ int libluo_bundle_write(libluo_bundle *bundle);
  * entry is touched. Since 0.1. Returns 0, the errors of libluo_session_retrieve_fd(), or
  *   -ENOENT           the session has no token 0: it is not a bundle
  *   -EBADMSG          the index is damaged
- *   -EPROTONOSUPPORT  the index was written by a later version and uses a feature this one does not know
+ *   -EPROTONOSUPPORT  the index was written by a later version and uses a feature that this one does not know;
+ *                     libluo_index_features() says which
  */
 int libluo_bundle_open(int session_fd, libluo_bundle **ret_bundle);
+
+/*
+ * libluo_bundle_open_index(): reads an index from any file, to look at it: there is no session to take from. index_fd
+ * is borrowed for the call, and read from its start. Since 1.0. Returns 0 or
+ *   -EBADMSG, -EPROTONOSUPPORT  as for libluo_bundle_open()
+ *   -EACCES                     the file cannot be read
+ */
+int libluo_bundle_open_index(int index_fd, libluo_bundle **ret_bundle);
+
+/*
+ * libluo_index_features(): the feature bits of an index, also of one whose features this version does not know.
+ * *ret_compatible and *ret_incompatible get the bits that are set, *ret_unknown those of the latter that this version
+ * does not know: 0 if it can read the index. Each may be NULL. index_fd is borrowed for the call; the index of a session
+ * is got with libluo_session_retrieve_fd() at LIBLUO_INDEX_TOKEN. Since 1.0. Returns 0, or
+ *   -EBADMSG  not an index
+ *   -EACCES   the file cannot be read
+ */
+int libluo_index_features(
+        int index_fd, uint32_t *ret_compatible, uint32_t *ret_incompatible, uint32_t *ret_unknown);
 
 /* What is known of an entry. More fields may come: allocate it by name, and pass its size where a call asks for it. */
 typedef struct libluo_entry {
@@ -256,6 +303,7 @@ typedef struct libluo_entry {
         uint64_t offset;    /* of the preserved file description, in bytes */
         uint64_t size;      /* bytes */
         uint64_t allocated; /* bytes of memory in use when it was preserved, holes not counted */
+        uint64_t holes;     /* bytes of holes that are given back when the entry is taken. Since 1.0 */
 } libluo_entry;
 
 /*
@@ -270,20 +318,242 @@ size_t libluo_bundle_count(const libluo_bundle *bundle);
 int libluo_bundle_get(const libluo_bundle *bundle, size_t i, libluo_entry *ret_entry, size_t entry_size);
 
 /*
+ * libluo_bundle_get_shared_name(): the name of the session whose bundle the shared entries are in; belongs to the
+ * bundle. NULL if it has no such entries. Since 1.0.
+ */
+const char *libluo_bundle_get_shared_name(const libluo_bundle *bundle);
+
+/*
+ * libluo_bundle_set_shared(): says where shared entries are to be taken from: shared is an opened bundle, that of the
+ * session libluo_bundle_get_shared_name() names. It is borrowed for as long as the bundle exists. Since 1.0. Returns 0, or
+ *   -EINVAL   one of the two is not an opened bundle
+ *   -ELOOP    shared is bundle itself, or refers to another one itself
+ *   -EBADMSG  shared lacks a token that an entry of bundle refers to
+ */
+int libluo_bundle_set_shared(libluo_bundle *bundle, libluo_bundle *shared);
+
+/*
  * libluo_bundle_take(): retrieves entry i of an opened bundle, with the access mode, append flag, offset, mode and
- * owner that it had when it was preserved. Never gives more access than that: where it cannot be restored, the call
- * fails. The exception are the x bits of a memfd made with MFD_NOEXEC_SEAL, see libluo_session_retrieve_fd(). Since 0.1. Returns a file descriptor, the errors of libluo_session_retrieve_fd(), or
+ * owner that it had when it was preserved, and gives the memory of holes back that are still empty. Never gives more
+ * access than that: where it cannot be restored, the call fails. The exception are the x bits of a memfd made with
+ * MFD_NOEXEC_SEAL, see libluo_session_retrieve_fd(). Holes of files sealed against writing stay allocated.
+ *
+ * May be called again until the session is finished. Nobody may write to the file while the first call runs; whoever
+ * wants an entry that another process works with already calls libluo_bundle_take_again(). Since 0.1.
+ *
+ * Returns a file descriptor, the errors of libluo_session_retrieve_fd(), or
  *   -EINVAL   no such entry, or the bundle is not an opened one
- *   -ENODATA  the entry was lost on the other side; see libluo_entry.lost
+ *   -ENODATA  the entry was lost on the other side, see libluo_entry.lost, or it was dropped
+ *   -ENOLINK  the entry is in a shared session, and libluo_bundle_set_shared() was not called
  *   -EACCES   owner, mode or access mode could not be restored
  *   -ENOSYS   the access mode could not be restored because /proc is not mounted
  */
 int libluo_bundle_take(libluo_bundle *bundle, size_t i);
 
 /*
+ * libluo_bundle_take_again(): a further reference to an entry that was taken before, perhaps by another process:
+ * access mode, append flag and offset of the file descriptor are restored, the file itself is not touched. Since 1.0.
+ * Returns and errors as libluo_bundle_take().
+ */
+int libluo_bundle_take_again(libluo_bundle *bundle, size_t i);
+
+/*
+ * libluo_bundle_take_all(): takes every entry. ret_fds has room for libluo_bundle_count() results: file descriptors,
+ * each for the caller to close, or the negative errno of libluo_bundle_take(). Since 1.0. Returns how many file
+ * descriptors there are among them, or -EINVAL (not an opened bundle, or n_fds is not the count of entries).
+ */
+ssize_t libluo_bundle_take_all(libluo_bundle *bundle, int *ret_fds, size_t n_fds);
+
+/*
+ * libluo_bundle_drop(): says that entry i is not wanted: it can no longer be taken from this bundle, and its memory is
+ * freed at once where that is possible, otherwise when the session is finished. At once means: retrieved (which charges
+ * the memory to the caller's control group for that moment) and emptied, unless it is shared, sealed against shrinking,
+ * or an entry that is not dropped has the same file. When the last entry is dropped, finish the session instead: that
+ * frees everything without retrieving it. Nobody else may have taken the entry. Since 1.0. Returns 0, or
+ *   -EINVAL  no such entry, or the bundle is not an opened one
+ *   -EBUSY   the entry, or one with the same file, was taken from this bundle
+ */
+int libluo_bundle_drop(libluo_bundle *bundle, size_t i);
+
+/*
+ * libluo_bundle_finish(): ends the session of an opened bundle, as libluo_session_finish() does, whose errors it has:
+ * what was not taken is freed for good. A shared session is not touched. Since 1.0. Also -EINVAL: not an opened bundle
+ * of a session.
+ */
+int libluo_bundle_finish(libluo_bundle *bundle);
+
+/*
  * libluo_bundle_free(): frees a bundle. The session is not touched. NULL is fine. Returns NULL. Since 0.1.
  */
 libluo_bundle *libluo_bundle_free(libluo_bundle *bundle);
+
+/* ---------------------------------------------------------------------------------------------- preflight ---- */
+
+/* Why a file would not be preserved, or LIBLUO_VERDICT_FINE. More may come. */
+typedef enum libluo_verdict {
+        LIBLUO_VERDICT_FINE = 0,
+        LIBLUO_VERDICT_TYPE,    /* no file of memory: a socket, a pipe, a file of a disk, ... */
+        LIBLUO_VERDICT_SESSION, /* a LUO session: it survives by itself, but not inside of another */
+        LIBLUO_VERDICT_NAMED,   /* a file of tmpfs that has a name; it could be preserved once unlinked */
+        LIBLUO_VERDICT_HUGETLB, /* a memfd of huge pages */
+        LIBLUO_VERDICT_SEAL,    /* it has a seal that LUO does not know, see unknown_seals */
+        LIBLUO_VERDICT_PRESERVED, /* it is preserved already, or was retrieved from a session that is not finished */
+        LIBLUO_VERDICT_TOO_LARGE /* over 2^32 - 1 pages */
+} libluo_verdict;
+
+/* What will be lost of a file that is preserved, see libluo_session_retrieve_fd(). */
+#define LIBLUO_LOSS_WRITING                                                                                  \
+        (UINT32_C(1) << 0) /* x bits and F_SEAL_EXEC: nobody can write to it after the kexec */
+
+/* More fields may come: allocate it by name, and pass its size where a call asks for it. */
+typedef struct libluo_preflight {
+        libluo_verdict verdict;
+        int error;              /* what libluo_session_preserve() would return (a positive errno), or 0 */
+        uint32_t losses;        /* LIBLUO_LOSS_ flags */
+        uint32_t unknown_seals; /* F_SEAL_ flags */
+        int certain;   /* 0: whether it is preserved already could not be found out, all else is certain */
+        uint64_t size; /* bytes; 0 if it has no size */
+        uint64_t allocated;   /* bytes of memory in use */
+        uint64_t sparse_cost; /* bytes of memory that preserving it will take for its holes */
+} libluo_preflight;
+
+/*
+ * libluo_fd_preflight(): would LUO preserve this file, and if not, why? Needs neither device nor session nor
+ * privileges, and changes nothing. Fills at most preflight_size bytes of *ret_preflight; pass sizeof(libluo_preflight).
+ * What it knows is what LUO of Linux 7.3 takes: memfds, and files of tmpfs without a name. Since 1.0.
+ *
+ * Whether a file is preserved already can be found out by who may write to it, and only if it is not both empty and
+ * sealed. Returns 0, also when the verdict is bad, or -EMFILE, -ENFILE.
+ */
+int libluo_fd_preflight(int fd, libluo_preflight *ret_preflight, size_t preflight_size);
+
+/*
+ * libluo_verdict_to_string(): a verdict as a sentence without a full stop. A static string, never NULL. Since 1.0.
+ */
+const char *libluo_verdict_to_string(libluo_verdict verdict);
+
+/* -------------------------------------------------------------------------------------- a service's store ---- */
+
+/*
+ * For services: state with a name in the fd store of the service manager (systemd, any version with an fd store), where
+ * it lives through restarts of the service and, with FileDescriptorStorePreserve=yes in the unit, through kexecs. Speaks
+ * the protocols of sd_notify(3) and sd_listen_fds(3) itself; libsystemd is not needed, and may be used beside it.
+ *
+ * The unit needs FileDescriptorStoreMax= with room for one entry more than the service keeps: what replaces an entry is
+ * stored before the old one is removed, so that no crash loses both.
+ *
+ * An entry is stored under its name, "~" and a generation in hexadecimal digits: FDNAME=state~1f. A name without that is
+ * generation 0. One process of a service at a time may write to its store.
+ */
+typedef struct libluo_store libluo_store;
+
+/* The longest name of an entry: room for the generation is left in LIBLUO_ENTRY_NAME_MAX. */
+#define LIBLUO_STORE_NAME_MAX 238
+
+/* Flags of libluo_store_open(). */
+#define LIBLUO_STORE_KEEP_ENVIRONMENT (UINT32_C(1) << 0) /* leave LISTEN_FDS and its kin in the environment */
+
+/* Flags of libluo_store_put_fd(). */
+#define LIBLUO_STORE_NO_POLL (UINT32_C(1) << 0) /* FDPOLL=0: do not drop the entry on EPOLLHUP or EPOLLERR */
+
+/*
+ * libluo_store_open(): takes over all file descriptors that the service manager passed to this process ($LISTEN_FDS):
+ * they get O_CLOEXEC and belong to the store object, which closes them when it is freed. Call it once, before threads
+ * are started; unless LIBLUO_STORE_KEEP_ENVIRONMENT is given it removes LISTEN_PID, LISTEN_PIDFDID, LISTEN_FDS and
+ * LISTEN_FDNAMES from the environment. A process that was passed nothing gets an empty store. Since 1.0.
+ *
+ * Returns 0, or
+ *   -EINVAL  a flag is not valid
+ *   -EBADMSG $LISTEN_FDS or $LISTEN_FDNAMES does not say what it should, or a file descriptor it names is not open
+ */
+int libluo_store_open(uint32_t flags, libluo_store **ret_store);
+
+/*
+ * libluo_store_free(): frees a store object and closes what it holds. What is in the service manager's fd store stays
+ * there. NULL is fine. Returns NULL. Since 1.0.
+ */
+libluo_store *libluo_store_free(libluo_store *store);
+
+/*
+ * libluo_store_put_fd(): stores a file descriptor under a name, replacing what was stored under it. fd is borrowed, the
+ * service manager gets a reference of its own. name is printable ASCII without ":" and "~", 1 to LIBLUO_STORE_NAME_MAX
+ * bytes; flags are LIBLUO_STORE_NO_POLL or 0. It is safe once libluo_store_barrier() has returned 0. Since 1.0.
+ *
+ * Returns 0, or
+ *   -EINVAL      the name or a flag is not valid
+ *   -ENOTCONN    there is no service manager ($NOTIFY_SOCKET)
+ *   -ENOBUFS     the fd store has no room ($FDSTORE, where the service manager sets it; systemd 254): raise
+ *                FileDescriptorStoreMax= of the unit. Nothing was changed. Before systemd 254 the service manager refuses
+ *                without a word
+ *   -ECOMM       the service manager's socket does not take the message
+ *   -EAFNOSUPPORT  $NOTIFY_SOCKET is of a kind that cannot pass file descriptors
+ *   -EMFILE, -ENFILE
+ */
+int libluo_store_put_fd(libluo_store *store, const char *name, int fd, uint32_t flags);
+
+/*
+ * libluo_store_put_data(): stores a copy of size bytes under a name, in a memfd that is sealed against all change.
+ * Otherwise as libluo_store_put_fd(). Since 1.0. Also -EFBIG: too large for a file.
+ */
+int libluo_store_put_data(libluo_store *store, const char *name, const void *data, size_t size);
+
+/*
+ * libluo_store_get_fd(): what is stored under a name, the newest generation: a new reference, for the caller to close.
+ * Since 1.0. Returns a file descriptor, or
+ *   -ENOENT   nothing is stored under the name
+ *   -EMFILE, -ENFILE
+ */
+int libluo_store_get_fd(const libluo_store *store, const char *name);
+
+/*
+ * libluo_store_get_data(): a copy of what is stored under a name, for the caller to free(3). A NUL that is not counted
+ * in *ret_size follows it. Since 1.0. Returns 0, or
+ *   -ENOENT   nothing is stored under the name
+ *   -EISNAM   what is stored is not a file that can be read from its start
+ */
+int libluo_store_get_data(const libluo_store *store, const char *name, void **ret_data, size_t *ret_size);
+
+/*
+ * libluo_store_count(), libluo_store_get_name(): the names in the store, for i from 0. Of each name only the newest
+ * generation counts; names are as given to libluo_store_put_fd(), or whatever the service manager passed. Put and remove
+ * change the order. libluo_store_get_name() returns a string that belongs to the store and is valid until the next put
+ * or remove, or NULL (no such entry). Since 1.0.
+ */
+size_t libluo_store_count(const libluo_store *store);
+const char *libluo_store_get_name(const libluo_store *store, size_t i);
+
+/*
+ * libluo_store_remove(): removes what is stored under a name. Since 1.0. Returns 0, -ENOENT (nothing is), or -ENOTCONN,
+ * -ECOMM, -EAFNOSUPPORT as for libluo_store_put_fd().
+ */
+int libluo_store_remove(libluo_store *store, const char *name);
+
+/*
+ * libluo_store_barrier(): waits until the service manager has handled all that was sent before: from then on a crash of
+ * this process loses nothing. timeout_usec is in microseconds, UINT64_MAX for no limit. Since 1.0. Returns 0, or
+ *   -ETIMEDOUT  not within that time
+ *   -ENOTCONN, -ECOMM, -EAFNOSUPPORT, -EMFILE, -ENFILE  as for libluo_store_put_fd()
+ */
+int libluo_store_barrier(const libluo_store *store, uint64_t timeout_usec);
+
+/*
+ * libluo_store_get_sessions(): the LUO sessions of LUOSession=NAME in the unit: *ret_restored gets the one that came from
+ * the previous system (incoming), *ret_next the one that goes to the next (outgoing); new references, for the caller to
+ * close, or -1 where there is none. name is NAME. Since 1.0.
+ *
+ * systemd 262 passes one session as NAME: outgoing at first, incoming after a kexec. Where the service manager passes a
+ * fresh one as NAME.next too, that is found. Returns 0, the errors of libluo_session_get_name(), or
+ *   -ENOENT   there is neither
+ *   -EMEDIUMTYPE  what is passed under these names is not a session
+ *   -EMFILE, -ENFILE
+ */
+int libluo_store_get_sessions(const libluo_store *store, const char *name, int *ret_restored, int *ret_next);
+
+/*
+ * libluo_notify(): sends a line of sd_notify(3) to the service manager, "READY=1" for example. Since 1.0. Returns 0, or
+ * -EINVAL (NULL or empty), -ENOTCONN, -ECOMM, -EAFNOSUPPORT as for libluo_store_put_fd().
+ */
+int libluo_notify(const char *state);
 
 #ifdef __cplusplus
 }

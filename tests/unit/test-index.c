@@ -5,25 +5,55 @@
 #include "internal.h"
 #include "test.h"
 
-static const libluo_entry sample[] = {
-        { .name = "state",
-                .token = 1,
-                .open_flags = O_RDWR,
-                .mode = 0600,
-                .uid = 1000,
-                .gid = 100,
-                .offset = 5,
-                .size = 4096,
-                .allocated = 4096 },
-        { .name = "state", .token = 2, .open_flags = O_RDONLY, .mode = 0444, .flags = LIBLUO_ENTRY_NO_POLL },
-        { .name = "", .token = 3, .open_flags = O_WRONLY | O_APPEND, .mode = 0777 },
-        { .name = "a socket", .lost = EOPNOTSUPP, .open_flags = O_RDWR },
+/* Sizes of what libluo writes today, see docs/format.md */
+#define HEADER 96
+#define ENTRY 72
+#define N_SAMPLES 6
+
+static struct luo_index_entry sample_entries[N_SAMPLES] = {
+        { .public = { .name = "state",
+                  .token = 1,
+                  .open_flags = O_RDWR,
+                  .mode = 0600,
+                  .uid = 1000,
+                  .gid = 100,
+                  .offset = 5,
+                  .size = 40960,
+                  .allocated = 4096,
+                  .holes = 8192 + 4096 },
+                .first_hole = 0,
+                .n_holes = 2 },
+        { .public = { .name = "state",
+                  .token = 2,
+                  .open_flags = O_RDONLY,
+                  .mode = 0444,
+                  .flags = LIBLUO_ENTRY_NO_POLL },
+                .owner = 1 },
+        { .public = { .name = "", .token = 3, .open_flags = O_WRONLY | O_APPEND, .mode = 0777 }, .owner = 2 },
+        { .public = { .name = "a socket", .lost = EOPNOTSUPP, .open_flags = O_RDWR }, .owner = 3 },
+        { .public = { .name = "again",
+                  .token = 2,
+                  .open_flags = O_RDWR,
+                  .flags = LIBLUO_ENTRY_NO_POLL | LIBLUO_ENTRY_DUPLICATE },
+                .owner = 1 },
+        { .public = { .name = "elsewhere", .token = 2, .open_flags = O_RDWR, .flags = LIBLUO_ENTRY_SHARED },
+                .owner = 5 },
+};
+
+static struct luo_hole sample_holes[] = { { 4096, 8192 }, { 20480, 4096 } };
+
+static const struct luo_index sample = {
+        .entries = sample_entries,
+        .n_entries = ELEMENTS(sample_entries),
+        .holes = sample_holes,
+        .n_holes = ELEMENTS(sample_holes),
+        .shared_session = "fds-shared",
 };
 
 static uint8_t *encode(size_t *ret_size) {
         uint8_t *data;
 
-        REQUIRE(libluo_internal_index_encode(sample, ELEMENTS(sample), &data, ret_size) == 0);
+        REQUIRE(libluo_internal_index_encode(&sample, &data, ret_size) == 0);
         return data;
 }
 
@@ -50,7 +80,8 @@ static int decode(const uint8_t *data, size_t size) {
         r = libluo_internal_index_decode(copy, size, &index);
         free(copy);
         if (r < 0)
-                CHECK(!index.entries && !index.names && index.n_entries == 0); /* untouched on failure */
+                CHECK(!index.entries && !index.names && !index.holes && !index.by_token &&
+                        index.n_entries == 0); /* untouched on failure */
         libluo_internal_index_done(&index);
         return r;
 }
@@ -71,13 +102,14 @@ static void test_round_trip(void) {
         size_t size;
 
         data = encode(&size);
-        CHECK_EQUAL(size, 64 + 4 * 64 + strlen("statestatea socket"));
+        CHECK_EQUAL(size,
+                HEADER + N_SAMPLES * ENTRY + strlen("fds-sharedstatestatea socketagainelsewhere") + 2 * 16);
         REQUIRE(libluo_internal_index_decode(data, size, &index) == 0);
         free(data);
 
-        CHECK_EQUAL(index.n_entries, ELEMENTS(sample));
+        CHECK_EQUAL(index.n_entries, N_SAMPLES);
         for (size_t i = 0; i < index.n_entries; i++) {
-                const libluo_entry *a = index.entries + i, *b = sample + i;
+                const libluo_entry *a = &index.entries[i].public, *b = &sample_entries[i].public;
 
                 CHECK_STRING(a->name, b->name);
                 CHECK_EQUAL(a->token, b->token);
@@ -90,19 +122,30 @@ static void test_round_trip(void) {
                 CHECK_EQUAL(a->offset, b->offset);
                 CHECK_EQUAL(a->size, b->size);
                 CHECK_EQUAL(a->allocated, b->allocated);
+                CHECK_EQUAL(a->holes, b->holes);
+                CHECK_EQUAL(index.entries[i].owner, sample_entries[i].owner);
+                CHECK_EQUAL(index.entries[i].n_holes, sample_entries[i].n_holes);
         }
+        CHECK_EQUAL(index.n_holes, 2);
+        CHECK(memcmp(index.holes, sample_holes, sizeof(sample_holes)) == 0);
+        CHECK_STRING(index.shared_session, "fds-shared");
+        CHECK_EQUAL(index.entries[1].n_wanted, 2);
+        CHECK_EQUAL(index.entries[0].n_wanted, 1);
+        CHECK(libluo_internal_index_find(&index, 3) == index.entries + 2);
+        CHECK(!libluo_internal_index_find(&index, 4));
         libluo_internal_index_done(&index);
 }
 
 static void test_empty(void) {
-        struct luo_index index;
+        struct luo_index index = {};
         uint8_t *data;
         size_t size;
 
-        REQUIRE(libluo_internal_index_encode(NULL, 0, &data, &size) == 0);
-        CHECK_EQUAL(size, 64);
+        REQUIRE(libluo_internal_index_encode(&index, &data, &size) == 0);
+        CHECK_EQUAL(size, HEADER);
         CHECK_EQUAL(libluo_internal_index_decode(data, size, &index), 0);
         CHECK_EQUAL(index.n_entries, 0);
+        CHECK_EQUAL(index.shared_session[0], 0);
         libluo_internal_index_done(&index);
         free(data);
 }
@@ -123,26 +166,21 @@ static void test_golden(void) {
         };
         /* clang-format on */
         struct luo_index index;
-        uint8_t *data;
-        size_t size;
 
         REQUIRE(libluo_internal_index_decode(golden, sizeof(golden), &index) == 0);
         CHECK_EQUAL(index.n_entries, 1);
-        CHECK_STRING(index.entries[0].name, "x");
-        CHECK_EQUAL(index.entries[0].token, 1);
-        CHECK_EQUAL(index.entries[0].flags, LIBLUO_ENTRY_NO_POLL);
-        CHECK_EQUAL(index.entries[0].open_flags, O_RDONLY | O_APPEND);
-        CHECK_EQUAL(index.entries[0].mode, 0600);
-        CHECK_EQUAL(index.entries[0].uid, 1000);
-        CHECK_EQUAL(index.entries[0].gid, 1001);
-        CHECK_EQUAL(index.entries[0].offset, 2);
-        CHECK_EQUAL(index.entries[0].size, 8192);
-        CHECK_EQUAL(index.entries[0].allocated, 4096);
+        CHECK_STRING(index.entries[0].public.name, "x");
+        CHECK_EQUAL(index.entries[0].public.token, 1);
+        CHECK_EQUAL(index.entries[0].public.flags, LIBLUO_ENTRY_NO_POLL);
+        CHECK_EQUAL(index.entries[0].public.open_flags, O_RDONLY | O_APPEND);
+        CHECK_EQUAL(index.entries[0].public.mode, 0600);
+        CHECK_EQUAL(index.entries[0].public.uid, 1000);
+        CHECK_EQUAL(index.entries[0].public.gid, 1001);
+        CHECK_EQUAL(index.entries[0].public.offset, 2);
+        CHECK_EQUAL(index.entries[0].public.size, 8192);
+        CHECK_EQUAL(index.entries[0].public.allocated, 4096);
 
-        REQUIRE(libluo_internal_index_encode(index.entries, index.n_entries, &data, &size) == 0);
-        CHECK_EQUAL(size, sizeof(golden));
-        CHECK(memcmp(data, golden, sizeof(golden)) == 0);
-        free(data);
+        CHECK_EQUAL(index.entries[0].public.holes, 0);
         libluo_internal_index_done(&index);
 }
 
@@ -166,8 +204,8 @@ static void test_every_flipped_bit(void) {
 
                 data[i / 8] ^= (uint8_t) (1 << i % 8);
                 r = decode(data, size);
-                /* The incompatible features are looked at before all else, the checksum included */
-                CHECK(r == (i / 8 >= 12 && i / 8 < 16 ? -EPROTONOSUPPORT : -EBADMSG));
+                /* Incompatible features that are not known are looked at before all else, the checksum included */
+                CHECK(r == (i > 12 * 8 && i < 16 * 8 ? -EPROTONOSUPPORT : -EBADMSG));
                 data[i / 8] ^= (uint8_t) (1 << i % 8);
         }
         free(data);
@@ -187,6 +225,7 @@ static void test_too_long(void) {
 }
 
 static void test_features(void) {
+        uint32_t compatible, incompatible, unknown;
         uint8_t *data;
         size_t size;
 
@@ -196,33 +235,49 @@ static void test_features(void) {
         fix_checksum(data, size);
         CHECK_EQUAL(decode(data, size), 0);
 
-        put_u32(data + 12, 1); /* one without which it would get things wrong */
+        CHECK_EQUAL(libluo_internal_index_features(data, size, &compatible, &incompatible, &unknown), 0);
+        CHECK_EQUAL(compatible, 0xffffffff);
+        CHECK_EQUAL(incompatible, 1);
+        CHECK_EQUAL(unknown, 0);
+
+        put_u32(data + 12, 0x81); /* one without which it would get things wrong */
         fix_checksum(data, size);
         CHECK_EQUAL(decode(data, size), -EPROTONOSUPPORT);
+        CHECK_EQUAL(libluo_internal_index_features(data, size, NULL, NULL, &unknown), 0);
+        CHECK_EQUAL(unknown, 0x80);
+        CHECK_EQUAL(libluo_internal_index_features(data, 63, NULL, NULL, &unknown), -EBADMSG);
+
+        /* Duplicates without the feature that says so */
+        put_u32(data + 12, 0);
+        fix_checksum(data, size);
+        CHECK_EQUAL(decode(data, size), -EBADMSG);
         free(data);
 }
 
 /* A later version may have longer headers and entries. */
 static void test_longer_parts(void) {
-        uint8_t *data, longer[64 + 8 + 72 + 1] = {};
-        libluo_entry e = { .name = "n", .token = 9, .open_flags = O_RDWR };
-        struct luo_index index;
+        uint8_t *data, longer[HEADER + 8 + ENTRY + 8 + 1] = {};
+        struct luo_index_entry e = { .public = { .name = "n", .token = 9, .open_flags = O_RDWR } };
+        struct luo_index one = { .entries = &e, .n_entries = 1 }, index;
         size_t size;
 
-        REQUIRE(libluo_internal_index_encode(&e, 1, &data, &size) == 0);
-        memcpy(longer, data, 64);
-        memcpy(longer + 72, data + 64, 64);
-        longer[72 + 72] = 'n';
-        put_u32(longer + 16, 72);
-        put_u32(longer + 20, 72);
+        REQUIRE(libluo_internal_index_encode(&one, &data, &size) == 0);
+        memcpy(longer, data, HEADER);
+        memcpy(longer + HEADER + 8, data + HEADER, ENTRY);
+        longer[sizeof(longer) - 1] = 'n';
+        put_u32(longer + 16, HEADER + 8);
+        put_u32(longer + 20, ENTRY + 8);
         put_u32(longer + 40, sizeof(longer));
         fix_checksum(longer, sizeof(longer));
         REQUIRE(libluo_internal_index_decode(longer, sizeof(longer), &index) == 0);
-        CHECK_STRING(index.entries[0].name, "n");
-        CHECK_EQUAL(index.entries[0].token, 9);
+        CHECK_STRING(index.entries[0].public.name, "n");
+        CHECK_EQUAL(index.entries[0].public.token, 9);
         libluo_internal_index_done(&index);
         free(data);
 }
+
+#define FIELD(entry, offset) (HEADER + (entry) * ENTRY + (offset))
+#define HOLE(number, offset) (HEADER + N_SAMPLES * ENTRY + 42 + (number) * 16 + (offset))
 
 /* Everything the previous system says may be a lie: one field at a time, with a good checksum. */
 static void test_hostile_fields(void) {
@@ -235,26 +290,48 @@ static void test_hostile_fields(void) {
                 { "header too large", 16, 0xffffffff },
                 { "entry too small", 20, 63 },
                 { "entry too large", 20, 0xffffffff },
-                { "more entries than there are", 24, 5 },
+                { "more entries than there are", 24, 7 },
                 { "very many entries", 24, 0xffffffff },
                 { "too many entries by the upper half", 28, 0x80000000 },
                 { "names too large", 32, 0xffffffff },
                 { "names too large by the upper half", 36, 0xffffffff },
                 { "total too small", 40, 64 },
                 { "total by the upper half", 44, 1 },
-                { "token is that of the index", 64, 0 },
-                { "token twice", 64, 2 },
-                { "name starts behind the end", 64 + 8, 0xffffffff },
-                { "name ends behind the end", 64 + 12, 200 },
-                { "name of 4 GiB", 64 + 12, 0xffffffff },
-                { "lost, and yet a token", 64 + 20, 5 },
-                { "lost for no known reason", 64 + 3 * 64 + 20, 4096 },
-                { "neither lost nor a token", 64 + 3 * 64 + 20, 0 },
-                { "access mode 3", 64 + 24, 3 },
-                { "open flags from the future", 64 + 24, 8 },
-                { "mode with file type", 64 + 28, 0100600 },
-                { "negative offset", 64 + 44, 0x80000000 },
-                { "negative size", 64 + 52, 0x80000000 },
+                { "shared session's name starts behind the end", 64, 0xffffffff },
+                { "shared session's name ends behind the end", 68, 0xffffffff },
+                { "shared session's name too long", 68, 64 },
+                { "shared entries and no shared session", 68, 0 },
+                { "holes start behind the end", 72, 0xffff },
+                { "holes by the upper half", 76, 1 },
+                { "fewer holes than entries say", 80, 1 },
+                { "more holes than entries say", 80, 3 },
+                { "very many holes", 80, 0xffffffff },
+                { "holes by the upper half of their number", 84, 0x10000000 },
+                { "token is that of the index", FIELD(0, 0), 0 },
+                { "token twice", FIELD(0, 0), 3 },
+                { "name starts behind the end", FIELD(0, 8), 0xffffffff },
+                { "name ends behind the end", FIELD(0, 12), 200 },
+                { "name of 4 GiB", FIELD(0, 12), 0xffffffff },
+                { "lost, and yet a token", FIELD(0, 20), 5 },
+                { "lost for no known reason", FIELD(3, 20), 4096 },
+                { "neither lost nor a token", FIELD(3, 20), 0 },
+                { "access mode 3", FIELD(0, 24), 3 },
+                { "open flags from the future", FIELD(0, 24), 8 },
+                { "mode with file type", FIELD(0, 28), 0100600 },
+                { "negative offset", FIELD(0, 44), 0x80000000 },
+                { "negative size", FIELD(0, 52), 0x80000000 },
+                { "more holes than there are", FIELD(0, 64), 3 },
+                { "holes of a file that was lost", FIELD(3, 64), 1 },
+                { "holes of a duplicate", FIELD(4, 64), 1 },
+                { "a duplicate of nothing", FIELD(4, 0), 77 },
+                { "a duplicate of a later entry", FIELD(0, 16), LIBLUO_ENTRY_DUPLICATE },
+                { "a duplicate that is shared", FIELD(4, 16), LIBLUO_ENTRY_DUPLICATE | LIBLUO_ENTRY_SHARED },
+                { "a lost file that is shared", FIELD(3, 16), LIBLUO_ENTRY_SHARED },
+                { "holes out of order", HOLE(1, 0), 4096 },
+                { "holes that touch a negative offset", HOLE(0, 4), 0x80000000 },
+                { "an empty hole", HOLE(0, 8), 0 },
+                { "a hole behind the end of the file", HOLE(1, 0), 36865 },
+                { "a hole as large as all", HOLE(0, 12), 0x80000000 },
         };
 
         for (size_t i = 0; i < ELEMENTS(lies); i++) {
@@ -281,36 +358,48 @@ static void test_hostile_names(void) {
                 size_t size;
 
                 data = encode(&size);
-                data[64 + 4 * 64 + 1] = (uint8_t) bad[i];
+                data[HEADER + N_SAMPLES * ENTRY + strlen("fds-shared") + 1] = (uint8_t) bad[i];
                 fix_checksum(data, size);
                 CHECK_EQUAL(decode(data, size), -EBADMSG);
                 free(data);
         }
 }
 
+/* A NUL would make the name of the shared session another one. */
+static void test_hostile_shared_name(void) {
+        uint8_t *data;
+        size_t size;
+
+        data = encode(&size);
+        data[HEADER + N_SAMPLES * ENTRY + 3] = 0;
+        fix_checksum(data, size);
+        CHECK_EQUAL(decode(data, size), -EBADMSG);
+        free(data);
+}
+
 /* Many entries may point at the same bytes: what that costs has to be bounded by their number. */
 static void test_shared_names(void) {
-        libluo_entry entries[300];
+        static struct luo_index_entry entries[300];
+        struct luo_index many = { .entries = entries, .n_entries = ELEMENTS(entries) }, index;
         char name[LIBLUO_ENTRY_NAME_MAX + 1];
-        struct luo_index index;
         uint8_t *data;
-        size_t size, names_start = 64 + ELEMENTS(entries) * 64;
+        size_t size;
 
         memset(name, 'n', sizeof(name) - 1);
         name[sizeof(name) - 1] = 0;
         for (size_t i = 0; i < ELEMENTS(entries); i++)
-                entries[i] =
+                entries[i].public =
                         (libluo_entry) { .name = i == 0 ? name : "", .token = i + 1, .open_flags = O_RDWR };
 
-        REQUIRE(libluo_internal_index_encode(entries, ELEMENTS(entries), &data, &size) == 0);
+        REQUIRE(libluo_internal_index_encode(&many, &data, &size) == 0);
         for (size_t i = 0; i < ELEMENTS(entries); i++) {
-                put_u32(data + 64 + i * 64 + 8, 0);
-                put_u32(data + 64 + i * 64 + 12, LIBLUO_ENTRY_NAME_MAX);
+                put_u32(data + FIELD(i, 8), 0);
+                put_u32(data + FIELD(i, 12), LIBLUO_ENTRY_NAME_MAX);
         }
-        CHECK_EQUAL(size, names_start + LIBLUO_ENTRY_NAME_MAX);
+        CHECK_EQUAL(size, HEADER + ELEMENTS(entries) * ENTRY + LIBLUO_ENTRY_NAME_MAX);
         fix_checksum(data, size);
         REQUIRE(libluo_internal_index_decode(data, size, &index) == 0);
-        CHECK_STRING(index.entries[299].name, name);
+        CHECK_STRING(index.entries[299].public.name, name);
         libluo_internal_index_done(&index);
         free(data);
 }
@@ -340,6 +429,7 @@ static const struct test_case cases[] = {
         { "longer header and entries", test_longer_parts },
         { "hostile fields", test_hostile_fields },
         { "hostile names", test_hostile_names },
+        { "a hostile name of the shared session", test_hostile_shared_name },
         { "names that share bytes", test_shared_names },
         { "which names are valid", test_entry_names },
 };

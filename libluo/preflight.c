@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <fcntl.h>
+#include <string.h>
+
+#include <sys/vfs.h>
+
+#include "internal.h"
+
+/* <linux/magic.h> */
+#define TMPFS_MAGIC_VALUE 0x01021994
+#define HUGETLBFS_MAGIC_VALUE 0x958458f6
+
+/* What memfd_luo_preserve() of mm/memfd_luo.c takes: F_SEAL_SEAL, SHRINK, GROW, WRITE, FUTURE_WRITE and EXEC */
+#define KNOWN_SEALS UINT32_C(0x3f)
+
+/* The kernel pins the pages by a count of this size (mm/memfd_luo.c) */
+#define PAGES_MAX UINT64_C(0xffffffff)
+
+/*
+ * 1 if LUO keeps the file, 0 if not, or -EAGAIN if that cannot be found out. While it does, fallocate(2) fails with EPERM
+ * before it does anything (SHMEM_F_MAPPING_FROZEN of mm/shmem.c), so ask for something that changes nothing: to allocate
+ * what is allocated, or to make a hole where there is nothing.
+ */
+static int is_preserved(int fd, const struct stat *st, uint32_t seals) {
+        int own_fd, r, mode = FALLOC_FL_KEEP_SIZE;
+        off_t offset;
+
+        own_fd = libluo_internal_open_link(fd, O_RDWR);
+        if (own_fd == -EMFILE || own_fd == -ENFILE)
+                return own_fd;
+        if (own_fd < 0)
+                return -EAGAIN;
+
+        offset = lseek(own_fd, 0, SEEK_DATA);
+        if (offset < 0) {
+                mode |= FALLOC_FL_PUNCH_HOLE;
+                offset = st->st_size;
+        }
+
+        if (fallocate(own_fd, mode, offset, 1) >= 0)
+                r = 0;
+        else if (errno != EPERM ||
+                (mode & FALLOC_FL_PUNCH_HOLE && seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
+                r = -EAGAIN;
+        else
+                r = 1;
+
+        close_fd(own_fd);
+        return r;
+}
+
+static int preflight(int fd, libluo_preflight *p) {
+        uint64_t page = (uint64_t) sysconf(_SC_PAGESIZE), full;
+        struct statfs sfs;
+        struct stat st;
+        int seals, r;
+
+        if (fstat(fd, &st) < 0 || fstatfs(fd, &sfs) < 0)
+                return errno == EBADF ? -EBADF : -EPROTO;
+
+        if (S_ISREG(st.st_mode)) {
+                p->size = (uint64_t) st.st_size;
+                p->allocated = (uint64_t) st.st_blocks * 512; /* the unit of st_blocks, stat(3type) */
+        }
+        p->certain = 1;
+
+        if (libluo_fd_is_session(fd) > 0)
+                p->verdict = LIBLUO_VERDICT_SESSION;
+        else if (S_ISREG(st.st_mode) && (uint32_t) sfs.f_type == HUGETLBFS_MAGIC_VALUE)
+                p->verdict = LIBLUO_VERDICT_HUGETLB;
+        else if (!S_ISREG(st.st_mode) || sfs.f_type != TMPFS_MAGIC_VALUE)
+                p->verdict = LIBLUO_VERDICT_TYPE;
+        else if (st.st_nlink > 0)
+                p->verdict = LIBLUO_VERDICT_NAMED;
+        if (p->verdict != LIBLUO_VERDICT_FINE) {
+                p->error = EOPNOTSUPP;
+                return 0;
+        }
+
+        full = (p->size + page - 1) / page * page;
+        p->sparse_cost = full > p->allocated ? full - p->allocated : 0;
+
+        /* One that was opened with O_PATH has none to tell, and cannot be preserved either */
+        seals = fcntl(fd, F_GET_SEALS);
+        if (seals < 0)
+                return -EBADF;
+
+        if ((uint32_t) seals & F_SEAL_EXEC_VALUE)
+                p->losses |= LIBLUO_LOSS_WRITING;
+
+        /* In the order in which the kernel checks */
+        r = is_preserved(fd, &st, (uint32_t) seals);
+        if (r == -EMFILE || r == -ENFILE)
+                return r;
+        p->certain = r >= 0;
+        if (r > 0) {
+                p->verdict = LIBLUO_VERDICT_PRESERVED;
+                p->error = EBUSY;
+                p->sparse_cost = 0;
+        } else if ((uint32_t) seals & ~KNOWN_SEALS) {
+                p->verdict = LIBLUO_VERDICT_SEAL;
+                p->error = EOPNOTSUPP;
+                p->unknown_seals = (uint32_t) seals & ~KNOWN_SEALS;
+        } else if (full / page > PAGES_MAX) {
+                p->verdict = LIBLUO_VERDICT_TOO_LARGE;
+                p->error = EFBIG;
+        }
+
+        return 0;
+}
+
+LIBLUO_PUBLIC int libluo_fd_preflight(int fd, libluo_preflight *ret_preflight, size_t preflight_size) {
+        libluo_preflight p = {};
+        int r;
+
+        if (!ret_preflight)
+                return -EINVAL;
+
+        r = preflight(fd, &p);
+        if (r < 0)
+                return r;
+
+        /* A caller built with a later header finds zeroes in the fields that this version does not have. */
+        memset(ret_preflight, 0, preflight_size);
+        memcpy(ret_preflight, &p, preflight_size < sizeof(p) ? preflight_size : sizeof(p));
+        return 0;
+}
+
+LIBLUO_PUBLIC const char *libluo_verdict_to_string(libluo_verdict verdict) {
+        switch (verdict) {
+        case LIBLUO_VERDICT_FINE:
+                return "it can be preserved";
+        case LIBLUO_VERDICT_TYPE:
+                return "files of this type cannot be preserved, only memfds and files of tmpfs without a name";
+        case LIBLUO_VERDICT_SESSION:
+                return "it is a LUO session, which cannot be preserved in another";
+        case LIBLUO_VERDICT_NAMED:
+                return "it is a file of tmpfs that still has a name";
+        case LIBLUO_VERDICT_HUGETLB:
+                return "it is a memfd of huge pages";
+        case LIBLUO_VERDICT_SEAL:
+                return "it has a seal that LUO does not know";
+        case LIBLUO_VERDICT_PRESERVED:
+                return "it is preserved already, or its session is not finished";
+        case LIBLUO_VERDICT_TOO_LARGE:
+                return "it is too large";
+        default:
+                return "unknown verdict";
+        }
+}
