@@ -392,13 +392,13 @@ libluo_bundle *libluo_bundle_free(libluo_bundle *bundle);
 /* Why a file would not be preserved, or LIBLUO_VERDICT_FINE. More may come. */
 typedef enum libluo_verdict {
         LIBLUO_VERDICT_FINE = 0,
-        LIBLUO_VERDICT_TYPE,    /* no file of memory: a socket, a pipe, a file of a disk, ... */
-        LIBLUO_VERDICT_SESSION, /* a LUO session: it survives by itself, but not inside of another */
-        LIBLUO_VERDICT_NAMED,   /* a file of tmpfs that has a name; it could be preserved once unlinked */
-        LIBLUO_VERDICT_HUGETLB, /* a memfd of huge pages */
-        LIBLUO_VERDICT_SEAL,    /* it has a seal that LUO does not know, see unknown_seals */
-        LIBLUO_VERDICT_PRESERVED, /* it is preserved already, or was retrieved from a session that is not finished */
-        LIBLUO_VERDICT_TOO_LARGE /* over 2^32 - 1 pages */
+        LIBLUO_VERDICT_TYPE,      /* no file of memory: a socket, a pipe, a file of a disk, ... */
+        LIBLUO_VERDICT_SESSION,   /* a LUO session: it survives by itself, but not inside of another */
+        LIBLUO_VERDICT_NAMED,     /* a file of tmpfs that has a name; it could be preserved once unlinked */
+        LIBLUO_VERDICT_HUGETLB,   /* a memfd of huge pages */
+        LIBLUO_VERDICT_SEAL,      /* it has a seal that LUO does not know, see unknown_seals */
+        LIBLUO_VERDICT_PRESERVED, /* it is preserved already, in whatever session */
+        LIBLUO_VERDICT_TOO_LARGE  /* over 2^32 - 1 pages */
 } libluo_verdict;
 
 /* What will be lost of a file that is preserved, see libluo_session_retrieve_fd(). */
@@ -423,7 +423,8 @@ typedef struct libluo_preflight {
  * What it knows is what LUO of Linux 7.3 takes: memfds, and files of tmpfs without a name. Since 1.0.
  *
  * Whether a file is preserved already can be found out by who may write to it, and only if it is not both empty and
- * sealed. Returns 0, also when the verdict is bad, or -EMFILE, -ENFILE.
+ * sealed against writing; that it was retrieved from a session that is not finished cannot be seen at all, and is not
+ * reported. Returns 0, also when the verdict is bad, or -EMFILE, -ENFILE.
  */
 int libluo_fd_preflight(int fd, libluo_preflight *ret_preflight, size_t preflight_size);
 

@@ -142,7 +142,7 @@ LIBLUO_PUBLIC const char *libluo_verdict_to_string(libluo_verdict verdict) {
         case LIBLUO_VERDICT_SEAL:
                 return "it has a seal that LUO does not know";
         case LIBLUO_VERDICT_PRESERVED:
-                return "it is preserved already, or its session is not finished";
+                return "it is preserved already";
         case LIBLUO_VERDICT_TOO_LARGE:
                 return "it is too large";
         default:

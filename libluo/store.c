@@ -25,6 +25,18 @@ struct libluo_store {
         uint64_t maximum; /* of the fd store; UINT64_MAX: not known */
 };
 
+/* A reference for the caller or for the store; never one of the standard streams, should they be closed. */
+static int duplicate_fd(int fd) {
+        int r;
+
+        r = fcntl(fd, F_DUPFD_CLOEXEC, LISTEN_FDS_START);
+        if (r >= 0)
+                return r;
+
+        /* fcntl(2) says EINVAL where the limit is below LISTEN_FDS_START */
+        return errno == EBADF ? -EBADF : -EMFILE;
+}
+
 /* ------------------------------------------------------------------------------------------- what is passed ---- */
 
 /* Splits "state~1f" into name and generation; anything else is a name of generation 0. Returns the name's length. */
@@ -267,9 +279,9 @@ LIBLUO_PUBLIC int libluo_store_put_fd(libluo_store *store, const char *name, int
         if (!e.name)
                 return -ENOMEM;
 
-        e.fd = fcntl(fd, F_DUPFD_CLOEXEC, LISTEN_FDS_START);
+        e.fd = duplicate_fd(fd);
         if (e.fd < 0) {
-                r = LUO_CLOSED_SET(-errno, EMFILE);
+                r = e.fd;
                 goto fail;
         }
 
@@ -326,7 +338,6 @@ LIBLUO_PUBLIC int libluo_store_barrier(const libluo_store *store, uint64_t timeo
 
 LIBLUO_PUBLIC int libluo_store_get_fd(const libluo_store *store, const char *name) {
         const struct store_entry *e;
-        int fd;
 
         if (!store || !name)
                 return -EINVAL;
@@ -335,8 +346,7 @@ LIBLUO_PUBLIC int libluo_store_get_fd(const libluo_store *store, const char *nam
         if (!e)
                 return -ENOENT;
 
-        fd = fcntl(e->fd, F_DUPFD_CLOEXEC, LISTEN_FDS_START);
-        return fd >= 0 ? fd : LUO_CLOSED_SET(-errno, EMFILE);
+        return duplicate_fd(e->fd);
 }
 
 LIBLUO_PUBLIC int libluo_store_get_data(
@@ -417,9 +427,9 @@ LIBLUO_PUBLIC int libluo_store_get_sessions(
                 if (*which >= 0)
                         continue;
 
-                *which = fcntl(e->fd, F_DUPFD_CLOEXEC, LISTEN_FDS_START);
+                *which = duplicate_fd(e->fd);
                 if (*which < 0) {
-                        r = LUO_CLOSED_SET(-errno, EMFILE);
+                        r = *which;
                         goto fail;
                 }
         }

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * A service's store, against a service manager that this test plays: a socket that notifications come in on, and file
+ * descriptors from 3 on with the environment that says what they are.
+ */
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "internal.h"
+#include "test.h"
+
+static int manager_fd = -1;
+
+/* Every case runs in a process of its own: file descriptors from 3 on and the environment are its own. */
+static void in_child(void (*run)(void)) {
+        int status;
+        pid_t pid;
+
+        fflush(stdout);
+        pid = fork();
+        REQUIRE(pid >= 0);
+        if (pid == 0) {
+                closefrom(3);
+                run();
+                fflush(stdout);
+                _exit(test_failed);
+        }
+        REQUIRE(waitpid(pid, &status, 0) == pid);
+        CHECK_EQUAL(status, 0);
+}
+
+/* Puts a file descriptor out of the way of those that are passed. */
+static int high(int fd) {
+        int high_fd = fcntl(fd, F_DUPFD_CLOEXEC, 100);
+
+        REQUIRE(fd >= 0 && high_fd >= 0);
+        close_fd(fd);
+        return high_fd;
+}
+
+static void start_manager(void) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        socklen_t size;
+        char path[64];
+
+        (void) snprintf(path, sizeof(path), "@libluo-test-store-%i", (int) getpid());
+        memcpy(address.sun_path + 1, path + 1, strlen(path) - 1);
+        size = (socklen_t) (offsetof(struct sockaddr_un, sun_path) + strlen(path));
+
+        manager_fd = high(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        REQUIRE(bind(manager_fd, (struct sockaddr *) &address, size) == 0);
+        REQUIRE(setenv("NOTIFY_SOCKET", path, 1) == 0);
+}
+
+/* What came last: its text, and its file descriptor or -1. False if nothing came. */
+static bool receive(char text[static 512], int *ret_fd) {
+        union {
+                struct cmsghdr header;
+                uint8_t buffer[CMSG_SPACE(sizeof(int) * 4)];
+        } control;
+        struct iovec iov = { .iov_base = text, .iov_len = 511 };
+        struct msghdr message = {
+                .msg_iov = &iov,
+                .msg_iovlen = 1,
+                .msg_control = &control,
+                .msg_controllen = sizeof(control),
+        };
+        ssize_t n;
+
+        *ret_fd = -1;
+        n = recvmsg(manager_fd, &message, MSG_CMSG_CLOEXEC);
+        if (n < 0)
+                return false;
+        text[n] = 0;
+
+        if (CMSG_FIRSTHDR(&message)) {
+                CHECK_EQUAL(CMSG_FIRSTHDR(&message)->cmsg_len, CMSG_LEN(sizeof(int)));
+                memcpy(ret_fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(int));
+        }
+        return true;
+}
+
+#define CHECK_MESSAGE(expected, has_fd)                                                                      \
+        do {                                                                                                 \
+                char came_text[512] = "(nothing)";                                                           \
+                int came_fd;                                                                                 \
+                CHECK(receive(came_text, &came_fd));                                                         \
+                CHECK_STRING(came_text, expected);                                                           \
+                CHECK_EQUAL(came_fd >= 0, has_fd);                                                           \
+                close_fd(came_fd);                                                                           \
+        } while (0)
+
+static void check_no_message(void) {
+        char text[512];
+        int fd;
+
+        CHECK(!receive(text, &fd));
+}
+
+static void pass_fds(const char *n, const char *names) {
+        char pid[32];
+
+        (void) snprintf(pid, sizeof(pid), "%i", (int) getpid());
+        REQUIRE(setenv("LISTEN_PID", pid, 1) == 0 && setenv("LISTEN_FDS", n, 1) == 0);
+        if (names)
+                REQUIRE(setenv("LISTEN_FDNAMES", names, 1) == 0);
+        else
+                REQUIRE(unsetenv("LISTEN_FDNAMES") == 0);
+}
+
+/* A memfd at a given number, as the service manager passes it: without FD_CLOEXEC. */
+static void pass_memfd(int number, const char *text) {
+        int fd = memfd_create("passed", 0);
+
+        REQUIRE(fd == number);
+        REQUIRE(write(fd, text, strlen(text)) == (ssize_t) strlen(text));
+}
+
+static libluo_store *open_store(void) {
+        libluo_store *store = NULL;
+
+        REQUIRE(libluo_store_open(0, &store) == 0);
+        return store;
+}
+
+static void check_data(const libluo_store *store, const char *name, const char *expected) {
+        void *data = NULL;
+        size_t size = 0;
+
+        CHECK_EQUAL(libluo_store_get_data(store, name, &data, &size), 0);
+        CHECK_EQUAL(size, strlen(expected));
+        CHECK(data && strcmp(data, expected) == 0);
+        free(data);
+}
+
+/* ---------------------------------------------------------------------------------------------------- cases ---- */
+
+static void run_nothing_passed(void) {
+        libluo_store *store = open_store();
+
+        CHECK_EQUAL(libluo_store_count(store), 0);
+        CHECK(!libluo_store_get_name(store, 0));
+        CHECK_EQUAL(libluo_store_get_fd(store, "x"), -ENOENT);
+        CHECK_EQUAL(libluo_store_remove(store, "x"), -ENOENT);
+        CHECK(!libluo_store_free(store));
+        CHECK(!libluo_store_free(NULL));
+
+        /* For another process */
+        REQUIRE(setenv("LISTEN_PID", "1", 1) == 0 && setenv("LISTEN_FDS", "1", 1) == 0);
+        store = open_store();
+        CHECK_EQUAL(libluo_store_count(store), 0);
+        libluo_store_free(store);
+}
+
+static void run_passed(void) {
+        libluo_store *store = NULL;
+        int fd;
+
+        pass_memfd(3, "socket");
+        pass_memfd(4, "new");
+        pass_memfd(5, "old");
+        pass_memfd(6, "plain");
+        pass_memfd(7, "odd");
+        pass_fds("5", "http.socket:state~1f:state~9:plain:odd~0x");
+
+        REQUIRE(libluo_store_open(LIBLUO_STORE_KEEP_ENVIRONMENT, &store) == 0);
+        CHECK(getenv("LISTEN_FDS"));
+        for (fd = 3; fd < 8; fd++)
+                CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+
+        CHECK_EQUAL(libluo_store_count(store), 4);
+        CHECK_STRING(libluo_store_get_name(store, 0), "http.socket");
+        CHECK_STRING(libluo_store_get_name(store, 1), "state");
+        CHECK_STRING(libluo_store_get_name(store, 2), "plain");
+        CHECK_STRING(libluo_store_get_name(store, 3), "odd~0x"); /* no generation, just a name */
+        CHECK(!libluo_store_get_name(store, 4));
+
+        check_data(store, "state", "new"); /* the newest, whatever the order */
+        check_data(store, "plain", "plain");
+        check_data(store, "plain", "plain");
+
+        fd = libluo_store_get_fd(store, "http.socket");
+        CHECK(fd > 7);
+        CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+        libluo_store_free(store);
+        CHECK(fcntl(3, F_GETFD) < 0);
+        CHECK(fcntl(fd, F_GETFD) >= 0); /* the caller's own */
+
+        /* Once more would take over what is not there */
+        CHECK_EQUAL(libluo_store_open(0, &store), -EBADMSG);
+}
+
+static void run_environment(void) {
+        libluo_store *store;
+
+        pass_memfd(3, "a");
+        pass_fds("1", NULL);
+        store = open_store();
+        CHECK_STRING(libluo_store_get_name(store, 0), "unknown");
+        CHECK(!getenv("LISTEN_FDS") && !getenv("LISTEN_PID"));
+        libluo_store_free(store);
+}
+
+static void run_hostile_environment(void) {
+        static const struct {
+                const char *n, *names;
+        } bad[] = {
+                { "2", "a:b" }, /* one of them is not open */
+                { "-1", "a" },
+                { "1x", "a" },
+                { "", "a" },
+                { " 1", "a" },
+                { "99999999999999999999", "a" },
+                { "2147483647", "a" },
+                { "1", "a:b" }, /* more names than file descriptors */
+                { "1", "a:" },
+        };
+
+        pass_memfd(3, "a");
+        for (size_t i = 0; i < ELEMENTS(bad); i++) {
+                libluo_store *store = NULL;
+
+                pass_fds(bad[i].n, bad[i].names);
+                CHECK_EQUAL(libluo_store_open(0, &store), -EBADMSG);
+                CHECK(!store);
+                CHECK(fcntl(3, F_GETFD) == 0); /* as it was */
+        }
+        CHECK_EQUAL(libluo_store_open(2, &(libluo_store *) { NULL }), -EINVAL);
+        CHECK_EQUAL(libluo_store_open(0, NULL), -EINVAL);
+}
+
+static void run_put(void) {
+        libluo_store *store;
+        int fd, other_fd, message_fd;
+        struct stat a, b;
+        char text[512];
+
+        start_manager();
+        store = open_store();
+
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "one", 3), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state~1", true);
+        check_no_message();
+        check_data(store, "state", "one");
+
+        /* Stored before the old one is removed */
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "two", 3), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state~2", true);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~1", false);
+        check_no_message();
+        check_data(store, "state", "two");
+        CHECK_EQUAL(libluo_store_count(store), 1);
+
+        fd = memfd_create("mine", MFD_CLOEXEC);
+        CHECK_EQUAL(libluo_store_put_fd(store, "fd", fd, LIBLUO_STORE_NO_POLL), 0);
+        REQUIRE(receive(text, &message_fd));
+        CHECK_STRING(text, "FDSTORE=1\nFDNAME=fd~1\nFDPOLL=0");
+        CHECK(fstat(fd, &a) == 0 && fstat(message_fd, &b) == 0 && a.st_ino == b.st_ino);
+        close_fd(message_fd);
+        other_fd = libluo_store_get_fd(store, "fd");
+        CHECK(fstat(other_fd, &b) == 0 && a.st_ino == b.st_ino);
+        close_fd(other_fd);
+        CHECK(fcntl(fd, F_GETFD) >= 0);
+
+        /* Data is sealed */
+        other_fd = libluo_store_get_fd(store, "state");
+        CHECK_EQUAL(fcntl(other_fd, F_GET_SEALS), F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+        close_fd(other_fd);
+
+        CHECK_EQUAL(libluo_store_remove(store, "state"), 0);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~2", false);
+        CHECK_EQUAL(libluo_store_get_fd(store, "state"), -ENOENT);
+        CHECK_EQUAL(libluo_store_count(store), 1);
+
+        CHECK_EQUAL(libluo_store_put_data(store, "empty", NULL, 0), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=empty~1", true);
+        check_data(store, "empty", "");
+        libluo_store_free(store);
+}
+
+/* A crash between the two messages leaves two generations; the next put clears up, whatever a name looks like. */
+static void run_put_over_leftovers(void) {
+        libluo_store *store;
+
+        start_manager();
+        pass_memfd(3, "plain");
+        pass_memfd(4, "fifteen");
+        pass_memfd(5, "sixteen");
+        pass_fds("3", "state:state~f:state~10");
+        store = open_store();
+        check_data(store, "state", "sixteen");
+
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "new", 3), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state~11", true);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state", false);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~f", false);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~10", false);
+        check_no_message();
+        CHECK(fcntl(3, F_GETFD) < 0 && fcntl(4, F_GETFD) < 0 &&
+                fcntl(5, F_GETFD) < 0); /* memory is let go of */
+        check_data(store, "state", "new");
+        libluo_store_free(store);
+}
+
+static void run_limit(void) {
+        libluo_store *store;
+        int fd;
+
+        start_manager();
+        REQUIRE(setenv("FDSTORE", "2", 1) == 0);
+
+        /* A socket that listens is not from the store; it does not count */
+        fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        REQUIRE(fd == 3);
+        REQUIRE(bind(fd, (struct sockaddr *) &(struct sockaddr_un) { .sun_family = AF_UNIX },
+                        sizeof(sa_family_t)) == 0);
+        REQUIRE(listen(fd, 1) == 0);
+        pass_memfd(4, "one");
+        pass_fds("2", "socket:one~1");
+        store = open_store();
+
+        CHECK_EQUAL(
+                libluo_store_put_data(store, "one", "two", 3), 0); /* there is room for both for a moment */
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=one~2", true);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=one~1", false);
+        CHECK_EQUAL(libluo_store_put_data(store, "two", "2", 1), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=two~1", true);
+        CHECK_EQUAL(libluo_store_put_data(store, "one", "three", 5), -ENOBUFS);
+        check_no_message();
+        check_data(store, "one", "two");
+        libluo_store_free(store);
+}
+
+static void run_barrier(void) {
+        libluo_store *store;
+        char text[512];
+        int fd;
+        pid_t pid;
+
+        start_manager();
+        store = open_store();
+
+        CHECK_EQUAL(libluo_store_barrier(store, 0), -ETIMEDOUT);
+        CHECK_MESSAGE("BARRIER=1", true);
+        CHECK_EQUAL(libluo_store_barrier(store, 20000), -ETIMEDOUT);
+        CHECK_MESSAGE("BARRIER=1", true);
+
+        pid = fork();
+        REQUIRE(pid >= 0);
+        if (pid == 0) {
+                struct pollfd p = { .fd = manager_fd, .events = POLLIN };
+
+                (void) poll(&p, 1, -1);
+                _exit(!receive(text, &fd)); /* which closes it */
+        }
+        CHECK_EQUAL(libluo_store_barrier(store, UINT64_MAX), 0);
+        REQUIRE(waitpid(pid, NULL, 0) == pid);
+        CHECK_EQUAL(libluo_store_barrier(NULL, 0), -EINVAL);
+        libluo_store_free(store);
+}
+
+static void run_names(void) {
+        char name[LIBLUO_STORE_NAME_MAX + 2];
+        libluo_store *store;
+
+        start_manager();
+        store = open_store();
+        CHECK_EQUAL(libluo_store_put_data(store, "", "x", 1), -EINVAL);
+        CHECK_EQUAL(libluo_store_put_data(store, NULL, "x", 1), -EINVAL);
+        CHECK_EQUAL(libluo_store_put_data(store, "a:b", "x", 1), -EINVAL);
+        CHECK_EQUAL(libluo_store_put_data(store, "a~1", "x", 1), -EINVAL);
+        CHECK_EQUAL(libluo_store_put_data(store, "a\nFDSTOREREMOVE=1", "x", 1), -EINVAL);
+        CHECK_EQUAL(libluo_store_put_data(store, "a", NULL, 1), -EINVAL);
+        CHECK_EQUAL(libluo_store_put_data(NULL, "a", "x", 1), -EINVAL);
+        CHECK_EQUAL(libluo_store_put_fd(store, "a", 0, 2), -EINVAL);
+
+        memset(name, 'n', sizeof(name));
+        name[LIBLUO_STORE_NAME_MAX + 1] = 0;
+        CHECK_EQUAL(libluo_store_put_data(store, name, "x", 1), -EINVAL);
+        check_no_message();
+        name[LIBLUO_STORE_NAME_MAX] = 0;
+        CHECK_EQUAL(libluo_store_put_data(store, name, "x", 1), 0);
+        check_data(store, name, "x");
+        libluo_store_free(store);
+}
+
+static void run_no_manager(void) {
+        libluo_store *store = open_store();
+        struct rlimit limit, none;
+        void *data = NULL;
+        size_t size = 77;
+        int fds[2];
+
+        REQUIRE(unsetenv("NOTIFY_SOCKET") == 0);
+        CHECK_EQUAL(libluo_store_put_data(store, "a", "x", 1), -ENOTCONN);
+        CHECK_EQUAL(libluo_store_barrier(store, 0), -ENOTCONN);
+        CHECK_EQUAL(libluo_notify("READY=1"), -ENOTCONN);
+        CHECK_EQUAL(libluo_notify(""), -EINVAL);
+        CHECK_EQUAL(libluo_notify(NULL), -EINVAL);
+        CHECK_EQUAL(libluo_store_count(store), 0); /* what could not be stored is not there */
+
+        REQUIRE(setenv("NOTIFY_SOCKET", "/nowhere/socket", 1) == 0);
+        CHECK_EQUAL(libluo_notify("READY=1"), -ECOMM);
+        CHECK_EQUAL(libluo_store_put_data(store, "a", "x", 1), -ECOMM);
+        REQUIRE(setenv("NOTIFY_SOCKET", "vsock:2:1234", 1) == 0);
+        CHECK_EQUAL(libluo_notify("READY=1"), -EAFNOSUPPORT);
+        CHECK_EQUAL(libluo_store_barrier(store, 0), -EAFNOSUPPORT);
+
+        start_manager();
+        CHECK_EQUAL(libluo_store_put_fd(store, "bad", 99, 0), -EBADF);
+        REQUIRE(pipe2(fds, O_CLOEXEC) == 0);
+        CHECK_EQUAL(libluo_store_put_fd(store, "pipe", fds[0], 0), 0);
+        CHECK_EQUAL(libluo_store_get_data(store, "pipe", &data, &size), -EISNAM);
+        CHECK(!data && size == 77);
+
+        REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+        none = (struct rlimit) { .rlim_cur = 0, .rlim_max = limit.rlim_max };
+        REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+        CHECK_EQUAL(libluo_store_get_fd(store, "pipe"), -EMFILE);
+        CHECK_EQUAL(libluo_store_put_data(store, "a", "x", 1), -EMFILE);
+        CHECK_EQUAL(libluo_store_barrier(store, 0), -EMFILE);
+        REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+        libluo_store_free(store);
+}
+
+static void run_sessions(void) {
+        int restored = 77, next = 77;
+        libluo_store *store;
+
+        pass_memfd(3, "no session");
+        pass_fds("1", "session");
+        store = open_store();
+        CHECK_EQUAL(libluo_store_get_sessions(store, "other", &restored, &next), -ENOENT);
+        CHECK_EQUAL(libluo_store_get_sessions(store, "session", &restored, &next), -EMEDIUMTYPE);
+        CHECK_EQUAL(libluo_store_get_sessions(store, "session", NULL, &next), -EINVAL);
+        CHECK(restored == 77 && next == 77);
+        libluo_store_free(store);
+}
+
+#define IN_CHILD(name)                                                                                       \
+        static void test_##name(void) {                                                                      \
+                in_child(run_##name);                                                                        \
+        }
+
+IN_CHILD(nothing_passed)
+IN_CHILD(passed)
+IN_CHILD(environment)
+IN_CHILD(hostile_environment)
+IN_CHILD(put)
+IN_CHILD(put_over_leftovers)
+IN_CHILD(limit)
+IN_CHILD(barrier)
+IN_CHILD(names)
+IN_CHILD(no_manager)
+IN_CHILD(sessions)
+
+static const struct test_case cases[] = {
+        { "nothing was passed", test_nothing_passed },
+        { "taking over what was passed", test_passed },
+        { "the environment", test_environment },
+        { "a hostile environment", test_hostile_environment },
+        { "putting, replacing, removing", test_put },
+        { "leftovers of a crash", test_put_over_leftovers },
+        { "the limit of the fd store", test_limit },
+        { "barriers", test_barrier },
+        { "names", test_names },
+        { "no service manager, and other errors", test_no_manager },
+        { "what is no session", test_sessions },
+};
+
+TEST_MAIN(cases)
