@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include <systemd/sd-daemon.h>
+#include <libluo.h>
 
 #include "line-server.h"
 
@@ -54,7 +54,7 @@ static int read_line(int fd, char line[LINE_SIZE]) {
         return 0;
 }
 
-int line_serve(const char *socket_path, line_handler handle) {
+static int serve(const char *socket_path, line_handler handle) {
         struct sigaction action = { .sa_handler = on_signal };
         struct sockaddr_un address;
         int fd;
@@ -74,7 +74,7 @@ int line_serve(const char *socket_path, line_handler handle) {
                 return EXIT_FAILURE;
         }
 
-        (void) sd_notify(0, "READY=1");
+        (void) libluo_notify("READY=1");
 
         while (!stop_requested) {
                 char request[LINE_SIZE], answer[LINE_SIZE] = "";
@@ -96,7 +96,7 @@ int line_serve(const char *socket_path, line_handler handle) {
         return EXIT_SUCCESS;
 }
 
-int line_ask(const char *socket_path, int n_words, char *words[]) {
+static int ask(const char *socket_path, int n_words, char *words[]) {
         char line[LINE_SIZE] = "";
         struct sockaddr_un address;
         int fd;
@@ -121,6 +121,24 @@ int line_ask(const char *socket_path, int n_words, char *words[]) {
 
         puts(line);
         return strncmp(line, "error", 5) == 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int line_main(int argc, char *argv[], const char *name, const char *requests, int (*start)(void),
+        line_handler handle) {
+        const char *folder = getenv("RUNTIME_DIRECTORY");
+        char socket_path[LINE_SIZE];
+
+        if (argc < 2) {
+                fprintf(stderr, "usage: %s serve | %s\n", name, requests);
+                return 2;
+        }
+
+        (void) snprintf(socket_path, sizeof(socket_path), "%s/%s.socket", folder ? folder : "/run", name);
+
+        if (strcmp(argv[1], "serve") != 0)
+                return ask(socket_path, argc - 1, argv + 1);
+
+        return start() < 0 ? EXIT_FAILURE : serve(socket_path, handle);
 }
 
 uint64_t digest_add(uint64_t digest, const void *data, size_t size) {

@@ -12,11 +12,14 @@
 /* Answers one request; both are lines without line break. */
 typedef void (*line_handler)(char *request, char *answer, size_t answer_size);
 
-/* Serves until SIGTERM; tells the service manager when it is ready. Returns an exit status. */
-int line_serve(const char *socket_path, line_handler handle);
-
-/* Sends the words as one line, prints the answer. Returns an exit status: 0 unless the answer begins with "error". */
-int line_ask(const char *socket_path, int n_words, char *words[]);
+/*
+ * "NAME serve" gets the state with start(), which returns a negative errno if it cannot, tells the service manager that
+ * it is ready, and serves until SIGTERM. Any other words are sent to it as one line, and its answer is printed. The
+ * socket is NAME.socket in $RUNTIME_DIRECTORY, or else in /run. Returns an exit status: 0 unless an answer begins with
+ * "error".
+ */
+int line_main(int argc, char *argv[], const char *name, const char *requests, int (*start)(void),
+        line_handler handle);
 
 /* FNV-1a, for telling whether content is what it was. Start with digest 0. */
 uint64_t digest_add(uint64_t digest, const void *data, size_t size);

@@ -25,7 +25,6 @@
 
 #include "line-server.h"
 
-#define SOCKET_PATH "/run/luo-example-cache.socket"
 #define CACHE_SIZE ((size_t) 32 << 20)
 
 static int cache_fd = -1; /* read-only */
@@ -112,7 +111,7 @@ static void handle(char *request, char *answer, size_t answer_size) {
                 (void) snprintf(answer, answer_size, "error: unknown request");
 }
 
-static void take_cache(void) {
+static int take_cache(void) {
         char **names = NULL;
         struct stat st;
         int n;
@@ -127,18 +126,9 @@ static void take_cache(void) {
                 free(names[i]);
         }
         free(names);
+        return 0;
 }
 
 int main(int argc, char *argv[]) {
-        if (argc < 2) {
-                fprintf(stderr, "usage: luo-example-cache serve | fill SEED | status\n");
-                return 2;
-        }
-
-        if (strcmp(argv[1], "serve") == 0) {
-                take_cache();
-                return line_serve(SOCKET_PATH, handle);
-        }
-
-        return line_ask(SOCKET_PATH, argc - 1, argv + 1);
+        return line_main(argc, argv, "luo-example-cache", "fill SEED | status", take_cache, handle);
 }

@@ -2,7 +2,8 @@
 
 /*
  * A small in-memory key-value store whose data lives through restarts and kexecs: the hash table is in a memfd that
- * the service keeps in its fd store. There is no pointer in it, so whoever maps it can go on with it at once.
+ * the service keeps in its fd store, with libluo's help. There is no pointer in it, so whoever maps it can go on with it
+ * at once.
  *
  *   luo-example-kv serve
  *   luo-example-kv set KEY VALUE | get KEY | count | status
@@ -21,11 +22,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include <systemd/sd-daemon.h>
+#include <libluo.h>
 
 #include "line-server.h"
 
-#define SOCKET_PATH "/run/luo-example-kv.socket"
 #define TABLE_MAGIC UINT64_C(0x31306b764f554c6c)
 #define N_SLOTS 4096
 
@@ -42,31 +42,46 @@ struct table {
 
 static struct table *table;
 
-/* Takes the table out of the fd store, or makes a new one and puts it there. */
+/* Makes a new table, and puts it into the fd store. */
+static int new_table(libluo_store *store) {
+        int fd, r;
+
+        fd = memfd_create("table", MFD_CLOEXEC);
+        if (fd < 0 || ftruncate(fd, sizeof(struct table)) < 0)
+                return -errno;
+
+        /* The barrier: from here on the data is safe, whatever happens to this process */
+        r = libluo_store_put_fd(store, "table", fd, 0);
+        if (r >= 0)
+                r = libluo_store_barrier(store, UINT64_C(5000000));
+        if (r < 0)
+                fprintf(stderr, "The data will not outlive this process: %s.\n", libluo_strerror(r));
+
+        return fd;
+}
+
+/* Takes the table out of the fd store, or makes a new one. */
 static int open_table(void) {
-        char **names = NULL;
+        libluo_store *store;
         struct stat st;
-        int n, fd = -1;
+        int fd, r;
 
-        n = sd_listen_fds_with_names(/* unset_environment= */ 1, &names);
-        for (int i = 0; i < n; i++) {
-                if (strcmp(names[i], "table") == 0)
-                        fd = SD_LISTEN_FDS_START + i;
-                free(names[i]);
-        }
-        free(names);
+        r = libluo_store_open(0, &store);
+        if (r < 0)
+                return r;
 
-        if (fd < 0) {
-                fd = memfd_create("table", MFD_CLOEXEC);
-                if (fd < 0 || ftruncate(fd, sizeof(struct table)) < 0)
-                        return -errno;
-
-                /* The barrier: from here on the data is safe, whatever happens to this process */
-                if (sd_pid_notify_with_fds(0, 0, "FDSTORE=1\nFDNAME=table", &fd, 1) <= 0 ||
-                        sd_notify_barrier(0, UINT64_C(5000000)) <= 0)
-                        fprintf(stderr, "No fd store: the data will not outlive this process.\n");
-        } else if (fstat(fd, &st) < 0 || st.st_size != sizeof(struct table))
+        fd = libluo_store_get_fd(store, "table");
+        if (fd == -ENOENT) {
+                fd = new_table(store);
+                if (fd < 0)
+                        return fd;
+        } else if (fd < 0)
+                return fd;
+        else if (fstat(fd, &st) < 0 || st.st_size != sizeof(struct table))
                 return -EBADMSG;
+
+        /* What was stored stays stored */
+        libluo_store_free(store);
 
         table = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         if (table == MAP_FAILED)
@@ -134,22 +149,16 @@ static void handle(char *request, char *answer, size_t answer_size) {
                 (void) snprintf(answer, answer_size, "error: unknown request");
 }
 
+static int start(void) {
+        int r;
+
+        r = open_table();
+        if (r < 0)
+                fprintf(stderr, "Cannot open the table: %s\n", strerror(-r));
+        return r;
+}
+
 int main(int argc, char *argv[]) {
-        if (argc < 2) {
-                fprintf(stderr, "usage: luo-example-kv serve | set KEY VALUE | get KEY | count | status\n");
-                return 2;
-        }
-
-        if (strcmp(argv[1], "serve") == 0) {
-                int r;
-
-                r = open_table();
-                if (r < 0) {
-                        fprintf(stderr, "Cannot open the table: %s\n", strerror(-r));
-                        return EXIT_FAILURE;
-                }
-                return line_serve(SOCKET_PATH, handle);
-        }
-
-        return line_ask(SOCKET_PATH, argc - 1, argv + 1);
+        return line_main(
+                argc, argv, "luo-example-kv", "set KEY VALUE | get KEY | count | status", start, handle);
 }

@@ -25,7 +25,6 @@
 
 #include "line-server.h"
 
-#define SOCKET_PATH "/run/luo-example-spool.socket"
 #define MESSAGES_MAX 64
 #define MESSAGE_SIZE 256
 
@@ -33,7 +32,7 @@
 static int message_fds[MESSAGES_MAX];
 static size_t n_messages;
 
-static void take_messages(void) {
+static int take_messages(void) {
         char **names = NULL;
         int n;
 
@@ -44,6 +43,7 @@ static void take_messages(void) {
                 free(names[i]);
         }
         free(names);
+        return 0;
 }
 
 static int read_message(size_t i, char message[MESSAGE_SIZE]) {
@@ -123,15 +123,6 @@ static void handle(char *request, char *answer, size_t answer_size) {
 }
 
 int main(int argc, char *argv[]) {
-        if (argc < 2) {
-                fprintf(stderr, "usage: luo-example-spool serve | push MESSAGE | list | deliver | status\n");
-                return 2;
-        }
-
-        if (strcmp(argv[1], "serve") == 0) {
-                take_messages();
-                return line_serve(SOCKET_PATH, handle);
-        }
-
-        return line_ask(SOCKET_PATH, argc - 1, argv + 1);
+        return line_main(argc, argv, "luo-example-spool", "push MESSAGE | list | deliver | status",
+                take_messages, handle);
 }
