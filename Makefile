@@ -3,8 +3,9 @@
 # The project's commands. Builds are meson's; what is here finds or makes what they need.
 
 IMAGE = patched
+SECONDS = 600
 
-.PHONY: all demo check check-quick format clean clean-cache help
+.PHONY: all demo check check-quick fuzz format clean clean-cache help
 
 all: ## build libluo and luoctl natively into build/
 	@scripts/build-native >/dev/null
@@ -18,11 +19,14 @@ check: ## all tests
 check-quick: ## the tests that need no VM
 	@scripts/check --quick
 
+fuzz: ## run the fuzzers for a while (SECONDS=600)
+	@scripts/fuzz $(SECONDS)
+
 format: ## format the C code
 	@scripts/in-tools sh -c 'git ls-files "*.c" "*.h" | xargs clang-format -i'
 
 clean: ## remove build/
-	@rm -rf build build-dev
+	@rm -rf build build-dev build-fuzz
 
 clean-cache: ## remove the cache: tools, kernel, systemd, images
 	@scripts/clean-cache

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What libFuzzer calls with each input, https://llvm.org/docs/LibFuzzer.html; run-corpus.c does so with files. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
