@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <linux/seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "filter.h"
+#include "internal.h"
+#include "kernel-abi.h"
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5) /* Linux 5.19 */
+#endif
+
+static int add_rules(scmp_filter_ctx context) {
+        /* Files are found by name or by link */
+        static const int always[] = {
+                SCMP_SYS(open),
+                SCMP_SYS(openat),
+                SCMP_SYS(openat2),
+                SCMP_SYS(readlink),
+                SCMP_SYS(readlinkat),
+                SCMP_SYS(reboot),
+                SCMP_SYS(ftruncate),
+                SCMP_SYS(fallocate),
+        };
+        /* Standard input, output and error are hardly ever a preserved memfd, but written to all the time */
+        static const int not_standard[] = {
+                SCMP_SYS(write),
+                SCMP_SYS(pwrite64),
+                SCMP_SYS(writev),
+                SCMP_SYS(pwritev),
+                SCMP_SYS(pwritev2),
+        };
+        int r;
+
+        for (size_t i = 0; i < ELEMENTS(always); i++) {
+                r = seccomp_rule_add(context, SCMP_ACT_NOTIFY, always[i], 0);
+                if (r < 0)
+                        return r;
+        }
+
+        for (size_t i = 0; i < ELEMENTS(not_standard); i++) {
+                r = seccomp_rule_add(
+                        context, SCMP_ACT_NOTIFY, not_standard[i], 1, SCMP_A0(SCMP_CMP_GT, STDERR_FILENO));
+                if (r < 0)
+                        return r;
+        }
+
+        r = seccomp_rule_add(context, SCMP_ACT_NOTIFY, SCMP_SYS(fcntl), 1,
+                SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, F_ADD_SEALS));
+        if (r < 0)
+                return r;
+
+        /* All of LUO's requests have the same type, which is the second byte */
+        return seccomp_rule_add(context, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1,
+                SCMP_A1(SCMP_CMP_MASKED_EQ, _IOC_TYPEMASK << _IOC_TYPESHIFT,
+                        _IOC_TYPE(KERNEL_LUO_FINISH) << _IOC_TYPESHIFT));
+}
+
+/* Before libseccomp 2.6 a filter can only be had through a file. */
+static int export_filter(scmp_filter_ctx context, struct sock_fprog *ret) {
+        struct sock_filter *instructions;
+        struct stat st;
+        int fd, r;
+
+        fd = memfd_create("filter", MFD_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+
+        r = seccomp_export_bpf(context, fd);
+        if (r < 0)
+                goto finish;
+
+        if (fstat(fd, &st) < 0) {
+                r = -errno;
+                goto finish;
+        }
+
+        instructions = malloc((size_t) st.st_size);
+        if (!instructions) {
+                r = -ENOMEM;
+                goto finish;
+        }
+        if (pread(fd, instructions, (size_t) st.st_size, 0) != st.st_size) {
+                free(instructions);
+                r = -EIO;
+                goto finish;
+        }
+
+        *ret = (struct sock_fprog) {
+                .len = (unsigned short) ((size_t) st.st_size / sizeof(*instructions)),
+                .filter = instructions,
+        };
+        r = 0;
+
+finish:
+        close_fd(fd);
+        return r;
+}
+
+int filter_make(struct sock_fprog *filter) {
+        scmp_filter_ctx context;
+        int r;
+
+        context = seccomp_init(SCMP_ACT_ALLOW);
+        if (!context)
+                return -ENOMEM;
+
+        /* Programs of the machine's other architectures run, without the emulation */
+        r = seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
+        if (r >= 0)
+                r = add_rules(context);
+        if (r >= 0)
+                r = export_filter(context, filter);
+
+        seccomp_release(context);
+        return r;
+}
+
+static int load_with_flags(const struct sock_fprog *filter, unsigned long flags) {
+        long r;
+
+        r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, filter);
+        if (r < 0 && errno == EACCES) {
+                /* Not privileged: the price is that set-user-ID programs do not gain privileges */
+                if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                        return -errno;
+                r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, filter);
+        }
+
+        return r < 0 ? -errno : (int) r;
+}
+
+int filter_load(const struct sock_fprog *filter) {
+        int r;
+
+        /* Where the kernel can, only signals that kill interrupt a request that is being answered */
+        r = load_with_flags(
+                filter, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+        if (r == -EINVAL)
+                r = load_with_flags(filter, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+
+        return r;
+}

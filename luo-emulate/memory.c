@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+#include <sys/mman.h>
+#include <sys/vfs.h>
+
+#include "internal.h"
+#include "memory.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U /* Linux 6.3 */
+#endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* Linux 5.14 */
+#endif
+
+#define COPY_SIZE (1U << 20)
+
+bool memory_can_be_preserved(int fd, struct stat *ret_stat) {
+        struct statfs sfs;
+
+        return fstatfs(fd, &sfs) >= 0 && sfs.f_type == TMPFS_MAGIC && fstat(fd, ret_stat) >= 0 &&
+                S_ISREG(ret_stat->st_mode) && ret_stat->st_nlink == 0;
+}
+
+/* For a file that is open for reading only: a page that is read through a shared mapping gets allocated. */
+static int allocate_by_reading(int fd, size_t size) {
+        void *address;
+        int r = 0;
+
+        address = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+        if (address == MAP_FAILED)
+                return -errno;
+
+        if (madvise(address, size, MADV_POPULATE_READ) < 0)
+                r = errno == EFAULT ? -ENOMEM : -errno;
+
+        (void) munmap(address, size);
+        return r;
+}
+
+int memory_allocate(int fd, off_t size) {
+        int flags;
+
+        if (size == 0)
+                return 0;
+
+        flags = fcntl(fd, F_GETFL);
+        if (flags < 0)
+                return -errno;
+        if ((flags & O_ACCMODE) == O_RDONLY)
+                return allocate_by_reading(fd, (size_t) size);
+
+        while (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) < 0)
+                if (errno != EINTR)
+                        return -errno;
+
+        return 0;
+}
+
+/* Opens the file anew for reading, for which its owner may have to let itself in. */
+static int open_for_reading(int fd) {
+        char path[64];
+        struct stat st;
+        int readable, r;
+
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
+        readable = open(path, O_RDONLY | O_CLOEXEC);
+        if (readable >= 0 || errno != EACCES)
+                return readable >= 0 ? readable : -errno;
+
+        /* The mode is not preserved, so that nobody can miss it */
+        if (fstat(fd, &st) < 0 || fchmod(fd, (st.st_mode & 07777) | 0400) < 0)
+                return -EACCES;
+
+        readable = open(path, O_RDONLY | O_CLOEXEC);
+        r = readable >= 0 ? readable : -errno;
+        (void) fchmod(fd, st.st_mode & 07777);
+        return r;
+}
+
+static int make_memfd(void) {
+        int fd;
+
+        fd = memfd_create("", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+        if (fd < 0 && errno == EINVAL)
+                fd = memfd_create("", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        return fd >= 0 ? fd : -errno;
+}
+
+static int copy_content(int from, int to, off_t size) {
+        off_t done = 0;
+        char *buffer;
+        int r = 0;
+
+        buffer = malloc(COPY_SIZE);
+        if (!buffer)
+                return -ENOMEM;
+
+        while (done < size) {
+                size_t wanted = size - done < COPY_SIZE ? (size_t) (size - done) : COPY_SIZE;
+                ssize_t n;
+
+                n = pread(from, buffer, wanted, done);
+                if (n > 0)
+                        n = pwrite(to, buffer, (size_t) n, done);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0) {
+                        /* A preserved file does not get shorter */
+                        r = n < 0 ? -errno : -EIO;
+                        break;
+                }
+
+                done += n;
+        }
+
+        free(buffer);
+        return r;
+}
+
+int memory_copy(int fd, off_t size, int seals, off_t offset) {
+        int from, to, r;
+
+        from = open_for_reading(fd);
+        if (from < 0)
+                return from;
+
+        to = make_memfd();
+        if (to < 0) {
+                close_fd(from);
+                return to;
+        }
+
+        r = copy_content(from, to, size);
+        close_fd(from);
+        if (r < 0)
+                goto fail;
+
+        if (fchmod(to, 0777) < 0 || lseek(to, offset, SEEK_SET) < 0 ||
+                (seals != 0 && fcntl(to, F_ADD_SEALS, seals) < 0)) {
+                r = -errno;
+                goto fail;
+        }
+
+        return to;
+
+fail:
+        close_fd(to);
+        return r;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What the emulator sees of the processes that it emulates for: their memory, their file descriptors, their names.
+ * Processes are given by the id of any of their threads, which is what the kernel's notifications have.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#define PROCESS_NAME_SIZE 64
+
+/* Memory. Return 0 or -EFAULT, or another errno if the process cannot be accessed. */
+int process_read(pid_t tid, uint64_t address, void *buffer, size_t size);
+int process_write(pid_t tid, uint64_t address, const void *buffer, size_t size);
+
+/* Reads a string into ret, with its NUL. Returns its length, -EFAULT, or -ENAMETOOLONG. */
+ssize_t process_read_string(pid_t tid, uint64_t address, char *ret, size_t size);
+
+/* -E2BIG if the memory is not all zero, -EFAULT if it cannot be read up to there, as check_zeroed_user() of the kernel. */
+int process_check_zeroed(pid_t tid, uint64_t address, uint64_t size);
+
+/* What /proc/PID/fdinfo knows of a file descriptor. */
+struct fd_info {
+        uint64_t position;
+        int flags;
+        bool is_eventfd;
+        uint64_t eventfd_id;
+        uint64_t eventfd_count;
+};
+
+/* Return 0 or a negative errno. */
+int process_fd_info(pid_t tid, int fd, struct fd_info *ret);
+int process_fd_stat(pid_t tid, int fd, struct stat *ret);
+
+/* A file descriptor of our own for the same open file, or a negative errno. */
+int process_get_fd(pid_t tid, int fd);
+
+/* False if the process would get EMFILE now. */
+bool process_has_free_fd(pid_t tid);
+
+/* What new files of this thread are owned by. */
+int process_owner(pid_t tid, uid_t *ret_uid, gid_t *ret_gid);
+
+/* The process of a thread; the thread itself if that cannot be found out. */
+pid_t process_leader(pid_t tid);
+void process_name(pid_t tid, char ret[static PROCESS_NAME_SIZE]);
+
+/* Kills all descendants of the calling process, which has to be their subreaper, and waits until none is left. */
+void process_kill_descendants(void);

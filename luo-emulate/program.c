@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "filter.h"
+#include "internal.h"
+#include "process.h"
+#include "program.h"
+#include "service-manager.h"
+
+/*
+ * The child loads the filter, says so, and waits for the parent to take the listener before it becomes the program.
+ * It must not do anything meanwhile that the filter would have answered: send(2) and recv(2) are fine, write(2) is not.
+ */
+
+/* What the child says: the listener's number or a negative errno, and later the errno of execve(2). */
+static int send_number(int fd, int number) {
+        return send(fd, &number, sizeof(number), MSG_NOSIGNAL) == sizeof(number) ? 0 : -errno;
+}
+
+static int receive_number(int fd, int *ret_number) {
+        ssize_t n;
+
+        do
+                n = recv(fd, ret_number, sizeof(*ret_number), 0);
+        while (n < 0 && errno == EINTR);
+
+        return n == sizeof(*ret_number) ? 1 : n == 0 ? 0 : -EIO;
+}
+
+_Noreturn static void become_program(char *argv[], unsigned boot, const struct sock_fprog *filter,
+        const struct program_setting *setting, const struct service_manager *manager, int fd) {
+
+        char text[16];
+        int listener, number;
+
+        /* Should the emulator be killed, the program is not left with a device that does not answer */
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+
+        (void) snprintf(text, sizeof(text), "%u", boot);
+        if (setenv("LUO_BOOT", text, 1) < 0 || setenv("LUO_EMULATE", "1", 1) < 0 ||
+                (manager && service_manager_pass(manager, &fd) < 0))
+                _exit(EXIT_CANNOT_EMULATE);
+
+        (void) sigaction(SIGPIPE, &setting->pipe_action, NULL);
+        (void) setrlimit(RLIMIT_NOFILE, &setting->files_limit);
+        (void) sigprocmask(SIG_SETMASK, &setting->signal_mask, NULL);
+
+        listener = filter_load(filter);
+        if (send_number(fd, listener) < 0 || listener < 0)
+                _exit(EXIT_CANNOT_EMULATE);
+        if (receive_number(fd, &number) <= 0)
+                _exit(EXIT_CANNOT_EMULATE);
+        close_fd(listener);
+
+        (void) execvp(argv[0], argv);
+        (void) send_number(fd, errno);
+        _exit(EXIT_CANNOT_EMULATE);
+}
+
+static void explain_filter(int error) {
+        const char *reason;
+
+        switch (error) {
+        case -EBUSY:
+                reason =
+                        "this process runs under another luo-emulate or another user of seccomp notifications already";
+                break;
+        case -EINVAL:
+        case -ENOSYS:
+                reason = "the kernel has no seccomp user notifications (CONFIG_SECCOMP_FILTER)";
+                break;
+        case -EPERM:
+        case -EACCES:
+                reason = "seccomp(2) is not permitted here; a container's seccomp profile can be the cause";
+                break;
+        default:
+                reason = strerror(-error);
+        }
+
+        fprintf(stderr, "luo-emulate: cannot load the seccomp filter: %s.\n", reason);
+}
+
+static void explain_access(const char *call, int error) {
+        int scope = -1;
+        FILE *f;
+
+        fprintf(stderr, "luo-emulate: cannot look into the program, %s fails: %s.", call, strerror(-error));
+
+        f = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
+        if (f) {
+                if (fscanf(f, "%i", &scope) != 1)
+                        scope = -1;
+                (void) fclose(f);
+        }
+
+        if (error == -ENOSYS)
+                fprintf(stderr, " Linux 5.14 is needed.\n");
+        else if (scope >= 2)
+                fprintf(stderr, " /proc/sys/kernel/yama/ptrace_scope is %i; 0 and 1 allow it.\n", scope);
+        else
+                fprintf(stderr, " A container's seccomp profile can be the cause; it has to allow %s.\n",
+                        call);
+}
+
+/* Tries on the waiting child all that is needed later. Returns the listener, or -1 when it was said what is missing. */
+static int take_listener(pid_t pid, int number) {
+        static char canary = 1; /* at the same address in the child */
+        struct seccomp_notif_addfd argument = { .flags = SECCOMP_ADDFD_FLAG_SEND };
+        struct fd_info info;
+        char copy = 0;
+        int listener, r;
+
+        listener = process_get_fd(pid, number);
+        if (listener < 0) {
+                explain_access("pidfd_getfd(2)", listener);
+                return -1;
+        }
+
+        r = process_read(pid, (uint64_t) (uintptr_t) &canary, &copy, sizeof(copy));
+        if (r >= 0)
+                r = process_write(pid, (uint64_t) (uintptr_t) &canary, &copy, sizeof(copy));
+        if (r < 0) {
+                explain_access("process_vm_readv(2)", r);
+                goto fail;
+        }
+
+        r = process_fd_info(pid, number, &info);
+        if (r < 0) {
+                explain_access("reading /proc/PID/fdinfo", r);
+                goto fail;
+        }
+
+        /* There is no request with this id, but the kernel looks at the flag before it finds out */
+        if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &argument) < 0 && errno == EINVAL) {
+                fprintf(stderr, "luo-emulate: the kernel is too old, Linux 5.14 is needed.\n");
+                goto fail;
+        }
+
+        return listener;
+
+fail:
+        close_fd(listener);
+        return -1;
+}
+
+static int stop_child(pid_t pid) {
+        (void) kill(pid, SIGKILL);
+        while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+                ;
+        return EXIT_CANNOT_EMULATE;
+}
+
+int program_start(char *argv[], unsigned boot, const struct sock_fprog *filter,
+        const struct program_setting *setting, const struct service_manager *manager, pid_t *ret_pid,
+        int *ret_listener) {
+
+        int sockets[2], number = 0, listener, r;
+        pid_t pid;
+
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) {
+                fprintf(stderr, "luo-emulate: cannot make a socket: %s.\n", strerror(errno));
+                return EXIT_CANNOT_EMULATE;
+        }
+
+        pid = fork();
+        if (pid < 0) {
+                fprintf(stderr, "luo-emulate: cannot start a process: %s.\n", strerror(errno));
+                close_fd(sockets[0]);
+                close_fd(sockets[1]);
+                return EXIT_CANNOT_EMULATE;
+        }
+        if (pid == 0)
+                become_program(argv, boot, filter, setting, manager, sockets[1]);
+        close_fd(sockets[1]);
+
+        r = receive_number(sockets[0], &number);
+        if (r <= 0 || number < 0) {
+                if (r > 0)
+                        explain_filter(number);
+                else
+                        fprintf(stderr,
+                                "luo-emulate: the child process ended before it became the program.\n");
+                close_fd(sockets[0]);
+                return stop_child(pid);
+        }
+
+        listener = take_listener(pid, number);
+        if (listener < 0) {
+                close_fd(sockets[0]);
+                return stop_child(pid);
+        }
+
+        /* Silence means success: the socket is closed when the program begins */
+        r = send_number(sockets[0], 0) >= 0 ? receive_number(sockets[0], &number) : 0;
+        close_fd(sockets[0]);
+        if (r != 0) {
+                fprintf(stderr, "luo-emulate: cannot run %s: %s.\n", argv[0], strerror(r > 0 ? number : -r));
+                close_fd(listener);
+                (void) stop_child(pid);
+                return number == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+        }
+
+        *ret_pid = pid;
+        *ret_listener = listener;
+        return 0;
+}

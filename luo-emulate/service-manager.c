@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "fd-store.h"
+#include "internal.h"
+#include "service-manager.h"
+#include "supervisor.h"
+
+#define LISTEN_FDS_START 3
+#define MESSAGE_MAX 4096    /* PIPE_BUF, which is systemd's limit */
+#define MESSAGE_FDS_MAX 253 /* SCM_MAX_FD of the kernel */
+#define NAME_DEFAULT "stored"
+#define UNIT_NAME "emulated.service"
+
+struct service_manager {
+        struct supervisor *supervisor; /* borrowed */
+        struct fd_store store;
+        char *const *luo_sessions; /* borrowed */
+        size_t n_luo_sessions;
+        int epoll;
+        int socket;
+        char *folder;
+        struct sockaddr_un address;
+};
+
+/* ---------------------------------------------------------------------------------------------------- setup ---- */
+
+static int make_socket(struct service_manager *m) {
+        const char *temporary = getenv("TMPDIR");
+        char *folder;
+        int n;
+
+        if (asprintf(&folder, "%s/luo-emulate-XXXXXX", temporary && *temporary ? temporary : "/tmp") < 0)
+                return -ENOMEM;
+
+        if (!mkdtemp(folder)) {
+                int r = -errno;
+
+                free(folder);
+                return r;
+        }
+        m->folder = folder;
+
+        m->address.sun_family = AF_UNIX;
+        n = snprintf(m->address.sun_path, sizeof(m->address.sun_path), "%s/notify", folder);
+        if (n < 0 || (size_t) n >= sizeof(m->address.sun_path)) {
+                m->address.sun_path[0] = 0;
+                return -ENAMETOOLONG;
+        }
+
+        m->socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (m->socket < 0 || bind(m->socket, (const struct sockaddr *) &m->address, sizeof(m->address)) < 0)
+                return -errno;
+
+        /* A program that starts as root may become somebody else, who can get at systemd's socket, too */
+        if (geteuid() == 0 && (chmod(folder, 0711) < 0 || chmod(m->address.sun_path, 0777) < 0))
+                return -errno;
+
+        if (epoll_ctl(m->epoll, EPOLL_CTL_ADD, m->socket, &(struct epoll_event) { .events = EPOLLIN }) < 0)
+                return -errno;
+
+        return 0;
+}
+
+int service_manager_new(struct supervisor *supervisor, size_t entries_max, char *const luo_sessions[],
+        size_t n_luo_sessions, struct service_manager **ret) {
+
+        struct service_manager *m;
+        int r;
+
+        m = calloc(1, sizeof(*m));
+        if (!m)
+                return -ENOMEM;
+        *m = (struct service_manager) {
+                .supervisor = supervisor,
+                .luo_sessions = luo_sessions,
+                .n_luo_sessions = n_luo_sessions,
+                .socket = -1,
+        };
+
+        m->epoll = epoll_create1(EPOLL_CLOEXEC);
+        r = m->epoll < 0 ? -errno : 0;
+        fd_store_init(&m->store, entries_max, m->epoll);
+        if (r >= 0)
+                r = make_socket(m);
+        if (r < 0) {
+                service_manager_free(m);
+                return r;
+        }
+
+        *ret = m;
+        return 0;
+}
+
+struct service_manager *service_manager_free(struct service_manager *m) {
+        if (!m)
+                return NULL;
+
+        fd_store_done(&m->store);
+        close_fd(m->socket);
+        close_fd(m->epoll);
+        if (m->folder) {
+                if (m->address.sun_path[0])
+                        (void) unlink(m->address.sun_path);
+                (void) rmdir(m->folder);
+                free(m->folder);
+        }
+        free(m);
+        return NULL;
+}
+
+int service_manager_fd(const struct service_manager *m) {
+        return m->epoll;
+}
+
+static void trace_entry(struct service_manager *m, const char *event, const char *name, int result) {
+        struct trace *trace = &m->supervisor->trace;
+
+        trace_begin(trace);
+        trace_word(trace, "event", event);
+        trace_string(trace, "name", name);
+        trace_result(trace, result);
+        trace_end(trace);
+}
+
+/* ------------------------------------------------------------------------------------------------- sessions ---- */
+
+/* The session that a stored file descriptor is, or NULL. */
+static struct session *session_of(struct service_manager *m, const struct stored_fd *entry) {
+        struct object *object = object_find(m->supervisor, getpid(), entry->fd);
+
+        return object ? object->session : NULL;
+}
+
+/* Names the unit's sessions in the kernel. What would be too long is told apart by its hash. */
+static void unit_session_name(const char *name, uint8_t ret[KERNEL_LUO_NAME_SIZE]) {
+        char text[KERNEL_LUO_NAME_SIZE];
+        int n;
+
+        n = snprintf(text, sizeof(text), UNIT_NAME "/%s", name);
+        if ((size_t) n >= sizeof(text))
+                (void) snprintf(text, sizeof(text), UNIT_NAME "-%016" PRIx64, hash_string(name));
+
+        memset(ret, 0, KERNEL_LUO_NAME_SIZE);
+        memcpy(ret, text, strlen(text));
+}
+
+/* The file for a session that the manager itself has open. */
+static int open_session(struct service_manager *m, struct session *session) {
+        struct object *object;
+        int fd;
+
+        fd = object_new(m->supervisor, session, 0, &object);
+        if (fd < 0)
+                (void) kernel_close_session(&m->supervisor->kernel, session);
+
+        return fd;
+}
+
+static int make_session(struct service_manager *m, const char *name, bool beside_incoming) {
+        char entry_name[LIBLUO_ENTRY_NAME_MAX + sizeof(".next")];
+        uint8_t session_name[KERNEL_LUO_NAME_SIZE];
+        struct session *session;
+        int fd, r;
+
+        unit_session_name(name, session_name);
+        r = kernel_create_session(&m->supervisor->kernel, session_name, &session);
+        if (r < 0)
+                return r;
+
+        fd = open_session(m, session);
+        if (fd < 0)
+                return fd;
+
+        (void) snprintf(entry_name, sizeof(entry_name), "%s%s", name, beside_incoming ? ".next" : "");
+        r = fd_store_add(&m->store, fd, entry_name, false, true);
+        if (r < 0)
+                close_fd(fd);
+        return r < 0 ? r : 0;
+}
+
+void service_manager_make_sessions(struct service_manager *m) {
+        for (size_t i = 0; i < m->n_luo_sessions; i++) {
+                bool has_incoming = false, has_outgoing = false;
+                uint8_t name[KERNEL_LUO_NAME_SIZE];
+                struct stored_fd *entry;
+                int r;
+
+                unit_session_name(m->luo_sessions[i], name);
+                TAILQ_FOREACH(entry, &m->store.list, entries) {
+                        const struct session *session = entry->is_unit_session ? session_of(m, entry) : NULL;
+
+                        if (!session || strcmp(session->name, (const char *) name) != 0)
+                                continue;
+                        if (session->incoming)
+                                has_incoming = true;
+                        else
+                                has_outgoing = true;
+                }
+                if (has_outgoing)
+                        continue;
+
+                r = make_session(m, m->luo_sessions[i], has_incoming);
+                if (r < 0)
+                        fprintf(stderr, "luo-emulate: cannot make the unit's LUO session \"%s\": %s.\n",
+                                m->luo_sessions[i], libluo_strerror(r));
+        }
+}
+
+/* ----------------------------------------------------------------------------------------------- the program ---- */
+
+static char *join_names(const struct service_manager *m) {
+        const struct stored_fd *entry;
+        char *text = NULL;
+        size_t size = 0;
+        FILE *f;
+
+        f = open_memstream(&text, &size);
+        if (!f)
+                return NULL;
+
+        TAILQ_FOREACH(entry, &m->store.list, entries)
+        fprintf(f, "%s%s", entry == TAILQ_FIRST(&m->store.list) ? "" : ":", entry->name);
+
+        if (fclose(f) != 0) {
+                free(text);
+                return NULL;
+        }
+        return text;
+}
+
+/* Descriptors from LISTEN_FDS_START up: all are put behind that range first, as they may be anywhere in it. */
+static int place_fds(const struct service_manager *m) {
+        int target = LISTEN_FDS_START, end = LISTEN_FDS_START + (int) m->store.n, *fds, r = 0;
+        const struct stored_fd *entry;
+        size_t i = 0;
+
+        fds = reallocarray(NULL, m->store.n, sizeof(*fds));
+        if (!fds)
+                return -ENOMEM;
+
+        TAILQ_FOREACH(entry, &m->store.list, entries) {
+                fds[i] = fcntl(entry->fd, F_DUPFD_CLOEXEC, end);
+                if (fds[i++] < 0) {
+                        r = -errno;
+                        break;
+                }
+        }
+        for (i = 0; r >= 0 && i < m->store.n; i++)
+                if (dup2(fds[i], target++) < 0)
+                        r = -errno;
+
+        free(fds);
+        return r;
+}
+
+int service_manager_pass(const struct service_manager *m, int *fd) {
+        char number[32], pid[32], *names;
+        int r, moved;
+
+        (void) unsetenv("LISTEN_FDS");
+        (void) unsetenv("LISTEN_FDNAMES");
+        (void) unsetenv("LISTEN_PID");
+        if (setenv("NOTIFY_SOCKET", m->address.sun_path, 1) < 0)
+                return -errno;
+        if (m->store.n == 0)
+                return 0;
+
+        moved = fcntl(*fd, F_DUPFD_CLOEXEC, LISTEN_FDS_START + (int) m->store.n);
+        if (moved < 0)
+                return -errno;
+        *fd = moved;
+
+        r = place_fds(m);
+        if (r < 0)
+                return r;
+
+        names = join_names(m);
+        if (!names)
+                return -ENOMEM;
+
+        (void) snprintf(number, sizeof(number), "%zu", m->store.n);
+        (void) snprintf(pid, sizeof(pid), "%i", (int) getpid());
+        if (setenv("LISTEN_FDS", number, 1) < 0 || setenv("LISTEN_FDNAMES", names, 1) < 0 ||
+                setenv("LISTEN_PID", pid, 1) < 0)
+                r = -errno;
+        free(names);
+        return r;
+}
+
+/* ------------------------------------------------------------------------------------------------- messages ---- */
+
+/* The value of a "KEY=" in a message of lines, or NULL. Lines end with NULs here. */
+static const char *find_tag(const char *message, size_t size, const char *key) {
+        for (const char *line = message; line < message + size; line += strlen(line) + 1)
+                if (strncmp(line, key, strlen(key)) == 0)
+                        return line + strlen(key);
+
+        return NULL;
+}
+
+static bool has_tag(const char *message, size_t size, const char *tag) {
+        for (const char *line = message; line < message + size; line += strlen(line) + 1)
+                if (strcmp(line, tag) == 0)
+                        return true;
+
+        return false;
+}
+
+static void remove_by_name(struct service_manager *m, const char *name) {
+        struct stored_fd *entry, *next;
+
+        for (entry = TAILQ_FIRST(&m->store.list); entry; entry = next) {
+                next = TAILQ_NEXT(entry, entries);
+                if (strcmp(entry->name, name) == 0)
+                        fd_store_remove(&m->store, entry);
+        }
+
+        trace_entry(m, "fdstore-remove", name, 0);
+}
+
+/* Takes the fds that it stores out of the array, by -1. */
+static void store(struct service_manager *m, int fds[], size_t n_fds, const char *name, bool poll) {
+        for (size_t i = 0; i < n_fds; i++) {
+                int r;
+
+                r = fd_store_add(&m->store, fds[i], name, poll, false);
+                trace_entry(m, "fdstore-add", name, r);
+                if (r > 0)
+                        fds[i] = -1;
+                if (r < 0) {
+                        fprintf(stderr, "luo-emulate: fd store: cannot store \"%s\": %s.\n", name,
+                                r == -EXFULL ? "the store is full (see --fd-store=MAX)" : strerror(-r));
+                        return;
+                }
+        }
+}
+
+static void handle_message(struct service_manager *m, char *message, size_t size, int fds[], size_t n_fds) {
+        const char *name, *status;
+        bool name_is_valid;
+
+        if (memchr(message, 0, size)) {
+                fprintf(stderr, "luo-emulate: a notification message with a NUL in it was ignored.\n");
+                return;
+        }
+
+        for (size_t i = 0; i < size; i++)
+                if (message[i] == '\n')
+                        message[i] = 0;
+        message[size] = 0;
+        size++;
+
+        /* Its meaning is that its fd is closed when everything sent before has been handled */
+        if (has_tag(message, size, "BARRIER=1"))
+                return;
+
+        status = find_tag(message, size, "STATUS=");
+        if (status)
+                trace_entry(m, "status", status, 0);
+        if (has_tag(message, size, "READY=1"))
+                trace_entry(m, "ready", UNIT_NAME, 0);
+
+        name = find_tag(message, size, "FDNAME=");
+        name_is_valid =
+                name && libluo_internal_entry_name_is_valid(name, strnlen(name, LIBLUO_ENTRY_NAME_MAX + 1));
+
+        if (has_tag(message, size, "FDSTOREREMOVE=1")) {
+                if (name_is_valid)
+                        remove_by_name(m, name);
+                else
+                        fprintf(stderr,
+                                "luo-emulate: FDSTOREREMOVE=1 without a valid FDNAME= was ignored.\n");
+        } else if (has_tag(message, size, "FDSTORE=1")) {
+                if (name && !name_is_valid)
+                        fprintf(stderr, "luo-emulate: an FDNAME= that is not valid was ignored.\n");
+                store(m, fds, n_fds, name_is_valid ? name : NAME_DEFAULT,
+                        !has_tag(message, size, "FDPOLL=0"));
+        }
+}
+
+/* Receives and handles one message. Returns false if there was none. */
+static bool receive_message(struct service_manager *m) {
+        char message[MESSAGE_MAX + 1];
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int) * MESSAGE_FDS_MAX)];
+        } control;
+        struct msghdr header = {
+                .msg_iov = &(struct iovec) { message, sizeof(message) },
+                .msg_iovlen = 1,
+                .msg_control = &control,
+                .msg_controllen = sizeof(control),
+        };
+        int fds[MESSAGE_FDS_MAX];
+        size_t n_fds = 0;
+        ssize_t n;
+
+        n = recvmsg(m->socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        if (n < 0)
+                return errno == EINTR;
+
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c))
+                if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+                        n_fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+                        memcpy(fds, CMSG_DATA(c), n_fds * sizeof(int));
+                }
+
+        if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || n > MESSAGE_MAX)
+                fprintf(stderr, "luo-emulate: a notification message that is too long was ignored.\n");
+        else
+                handle_message(m, message, (size_t) n, fds, n_fds);
+
+        for (size_t i = 0; i < n_fds; i++)
+                close_fd(fds[i]);
+        return true;
+}
+
+void service_manager_dispatch(struct service_manager *m) {
+        struct epoll_event event;
+
+        while (receive_message(m))
+                ;
+
+        /* One at a time: an entry that is removed must not be in a list of events */
+        while (epoll_wait(m->epoll, &event, 1, 0) > 0 && event.data.ptr) {
+                struct stored_fd *entry = event.data.ptr;
+
+                trace_entry(m, "fdstore-hang-up", entry->name, 0);
+                fd_store_remove(&m->store, entry);
+        }
+}
+
+/* ---------------------------------------------------------------------------------------------------- kexec ---- */
+
+static bool is_preserved(void *userdata, int fd) {
+        struct service_manager *m = userdata;
+        struct stat st;
+
+        return fstat(fd, &st) >= 0 && kernel_find_frozen(&m->supervisor->kernel, st.st_dev, st.st_ino);
+}
+
+/* A session that comes back is an entry without a file meanwhile. Returns false if it does not. */
+static bool put_session_aside(
+        struct service_manager *m, struct stored_fd *entry, const struct session *session) {
+        char *suffix = strrchr(entry->name, '.');
+
+        if (session->incoming) {
+                if (!entry->is_unit_session)
+                        fprintf(stderr,
+                                "luo-emulate: fd store: \"%s\" is lost in the kexec: the session \"%s\" came "
+                                "from the previous boot, and only new ones are preserved.\n",
+                                entry->name, session->name);
+                return false;
+        }
+
+        entry->session_name = strdup(session->name);
+        if (!entry->session_name)
+                return false;
+
+        /* The unit's next session becomes its present one */
+        if (entry->is_unit_session && suffix && strcmp(suffix, ".next") == 0)
+                *suffix = 0;
+
+        (void) epoll_ctl(m->epoll, EPOLL_CTL_DEL, entry->fd, NULL);
+        close_fd(entry->fd);
+        entry->fd = -1;
+        return true;
+}
+
+void service_manager_before_kexec(struct service_manager *m) {
+        struct stored_fd *entry, *next;
+
+        service_manager_dispatch(m);
+
+        for (entry = TAILQ_FIRST(&m->store.list); entry; entry = next) {
+                const struct session *session = session_of(m, entry);
+
+                next = TAILQ_NEXT(entry, entries);
+                if (session && !put_session_aside(m, entry, session))
+                        fd_store_remove(&m->store, entry);
+        }
+
+        fd_store_copy(&m->store, is_preserved, m);
+}
+
+void service_manager_after_kexec(struct service_manager *m) {
+        struct stored_fd *entry, *next;
+
+        for (entry = TAILQ_FIRST(&m->store.list); entry; entry = next) {
+                uint8_t name[KERNEL_LUO_NAME_SIZE] = {};
+                struct session *session;
+                int r;
+
+                next = TAILQ_NEXT(entry, entries);
+                if (!entry->session_name)
+                        continue;
+
+                memcpy(name, entry->session_name, strlen(entry->session_name));
+                free(entry->session_name);
+                entry->session_name = NULL;
+
+                r = kernel_retrieve_session(&m->supervisor->kernel, name, &session);
+                if (r >= 0)
+                        r = open_session(m, session);
+                if (r >= 0)
+                        entry->fd = r;
+                else {
+                        fprintf(stderr, "luo-emulate: fd store: the session \"%s\" is lost: %s.\n",
+                                (const char *) name, libluo_strerror(r));
+                        fd_store_remove(&m->store, entry);
+                }
+        }
+}

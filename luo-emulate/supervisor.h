@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The process that stands for the kernel: it starts the program, answers its requests, and lives on over the kexec.
+ */
+
+#include <stdbool.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "hash.h"
+#include "kernel-model.h"
+#include "trace.h"
+
+struct service_manager;
+struct seccomp_notif;
+
+/* The device or a session, as long as anybody has it open. */
+struct object {
+        struct hash_item by_id; /* the id of the eventfd that stands for it */
+        TAILQ_ENTRY(object) objects;
+        struct session *session; /* NULL: this is the device */
+        bool seen_open;
+};
+
+TAILQ_HEAD(object_list, object);
+
+/* Why a boot ended. */
+enum boot_end {
+        BOOT_RUNS,
+        BOOT_ENDED_BY_EXIT,   /* of the main program */
+        BOOT_ENDED_BY_KEXEC,  /* reboot(2) */
+        BOOT_ENDED_BY_REBOOT, /* reboot(2) with another command that ends the machine's run */
+        BOOT_ENDED_BY_SIGNAL, /* to the emulator */
+        BOOT_FAILED,          /* could not be started */
+};
+
+struct supervisor {
+        struct kernel_model kernel;
+        struct trace trace;
+        struct service_manager *manager; /* NULL without --fd-store */
+
+        struct hash_table objects;
+        struct object_list object_list;
+        int objects_epoll;
+        uint64_t objects_count; /* what the eventfds count, to tell them from others */
+
+        int listener;
+        pid_t main_pid;
+        enum boot_end end;
+        int status; /* exit status that goes with the end */
+        const char *reboot_command;
+};
+
+/* supervisor.c */
+int supervisor_init(struct supervisor *supervisor, struct faults *faults, int trace_fd);
+void supervisor_done(struct supervisor *supervisor);
+
+/* Runs the program over so many kexecs. Returns the exit status of the emulator. */
+int supervisor_run(struct supervisor *supervisor, char *argv[], unsigned kexecs);
+
+/* objects.c: makes the file that stands for the device (session NULL) or a session. Returns its file descriptor. */
+int object_new(struct supervisor *supervisor, struct session *session, int flags, struct object **ret_object);
+
+/* objects.c: takes it back before anybody got it; the session remains. */
+void object_cancel(struct supervisor *supervisor, struct object *object, int fd);
+
+/* objects.c: what a file descriptor of the program stands for, or NULL. */
+struct object *object_find(struct supervisor *supervisor, pid_t tid, int fd);
+
+/* objects.c: finds out what is closed, and closes it in the model. Returns how many objects. */
+size_t objects_sweep(struct supervisor *supervisor);
+
+/* objects.c: forgets all objects; nobody has any open. */
+void objects_forget(struct supervisor *supervisor);
+
+/* requests.c: answers one system call of the program. */
+void request_answer(struct supervisor *supervisor, const struct seccomp_notif *request);
