@@ -4,7 +4,9 @@
  * libluo against the kernel's real LUO, over two real kexecs: "luo-vm --tiny --kexecs 2 test-kernel".
  */
 
+#include <linux/magic.h>
 #include <sys/socket.h>
+#include <sys/vfs.h>
 
 #include "boots.h"
 
@@ -116,8 +118,20 @@ static void test_preserve(void) {
         close_fd(reopened_fd);
 }
 
+/* A new file in a folder that is on tmpfs: the tiny machine has one, and the emulator's host has the other. */
+static const char *tmpfs_path(void) {
+        struct statfs sfs;
+
+        if (statfs("/tmp", &sfs) == 0 && sfs.f_type == TMPFS_MAGIC)
+                return "/tmp/luo-test-file";
+
+        REQUIRE(statfs("/dev/shm", &sfs) == 0 && sfs.f_type == TMPFS_MAGIC);
+        return "/dev/shm/luo-test-file";
+}
+
 static void test_types(void) {
         int session_fd = create("types"), fd, sockets[2], fds[2];
+        const char *path;
 
         REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
         CHECK_EQUAL(libluo_session_preserve(session_fd, sockets[0], 1), -EOPNOTSUPP);
@@ -126,10 +140,11 @@ static void test_types(void) {
         CHECK_EQUAL(libluo_session_preserve(session_fd, session_fd, 1), -EOPNOTSUPP);
 
         /* A file of tmpfs qualifies once it has no name */
-        fd = open("/tmp/file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        path = tmpfs_path();
+        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         REQUIRE(fd >= 0);
         CHECK_EQUAL(libluo_session_preserve(session_fd, fd, 1), -EOPNOTSUPP);
-        REQUIRE(unlink("/tmp/file") == 0);
+        REQUIRE(unlink(path) == 0);
         CHECK_EQUAL(libluo_session_preserve(session_fd, fd, 1), 0);
 
         close_fd(session_fd);
