@@ -29,6 +29,7 @@ static int add_rules(scmp_filter_ctx context) {
                 SCMP_SYS(readlink),
                 SCMP_SYS(readlinkat),
                 SCMP_SYS(reboot),
+                SCMP_SYS(truncate),
                 SCMP_SYS(ftruncate),
                 SCMP_SYS(fallocate),
         };
@@ -57,6 +58,11 @@ static int add_rules(scmp_filter_ctx context) {
 
         r = seccomp_rule_add(context, SCMP_ACT_NOTIFY, SCMP_SYS(fcntl), 1,
                 SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, F_ADD_SEALS));
+        if (r < 0)
+                return r;
+
+        r = seccomp_rule_add(context, SCMP_ACT_NOTIFY, SCMP_SYS(madvise), 1,
+                SCMP_A2(SCMP_CMP_MASKED_EQ, UINT32_MAX, MADV_REMOVE));
         if (r < 0)
                 return r;
 

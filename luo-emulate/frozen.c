@@ -50,6 +50,48 @@ static int64_t refuse(struct supervisor *s, const struct stat *st, int error) {
         return error;
 }
 
+/* For a path that is the link of an open file in /proc: there is no other path to a file without a name. */
+static int64_t refuse_path(
+        struct supervisor *s, const struct seccomp_notif *request, const char *path, int64_t size) {
+
+        struct stat st;
+        pid_t tid;
+        int fd;
+
+        if (s->kernel.n_frozen == 0 || !request_parse_fd_link(path, (pid_t) request->pid, &tid, &fd) ||
+                process_fd_stat(tid, fd, &st) < 0 || !kernel_find_frozen(&s->kernel, st.st_dev, st.st_ino) ||
+                size < 0 || size == st.st_size)
+                return ANSWER_CONTINUE;
+
+        return refuse(s, &st, -EPERM);
+}
+
+int64_t answer_open_truncating(struct supervisor *s, const struct seccomp_notif *request, const char *path) {
+        return refuse_path(s, request, path, 0);
+}
+
+int64_t answer_truncate(struct supervisor *s, const struct seccomp_notif *request) {
+        char path[PATH_MAX];
+
+        if (!request_read_path(request, AT_FDCWD, request->data.args[0], path))
+                return ANSWER_CONTINUE;
+
+        return refuse_path(s, request, path, (int64_t) request->data.args[1]);
+}
+
+/* MADV_REMOVE, which is fallocate(2) by address */
+int64_t answer_madvise(struct supervisor *s, const struct seccomp_notif *request) {
+        struct stat st = {};
+
+        if (s->kernel.n_frozen == 0 ||
+                process_mapped_file((pid_t) request->pid, request->data.args[0], &st.st_dev, &st.st_ino) <
+                        0 ||
+                !kernel_find_frozen(&s->kernel, st.st_dev, st.st_ino))
+                return ANSWER_CONTINUE;
+
+        return refuse(s, &st, -EPERM);
+}
+
 int64_t answer_ftruncate(struct supervisor *s, const struct seccomp_notif *request) {
         int64_t size = (int64_t) request->data.args[1];
         struct fd_info info;

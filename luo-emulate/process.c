@@ -14,6 +14,7 @@
 
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -202,6 +203,40 @@ int process_fd_stat(pid_t tid, int fd, struct stat *ret) {
 
         (void) snprintf(path, sizeof(path), "/proc/%i/fd/%i", (int) tid, fd);
         return stat(path, ret) < 0 ? -errno : 0;
+}
+
+int process_mapped_file(pid_t tid, uint64_t address, dev_t *ret_device, ino_t *ret_inode) {
+        char path[64], *line = NULL;
+        size_t size = 0;
+        int r = -ENOENT;
+        FILE *f;
+
+        (void) snprintf(path, sizeof(path), "/proc/%i/maps", (int) tid);
+        f = fopen(path, "re");
+        if (!f)
+                return -errno;
+
+        while (getline(&line, &size, f) >= 0) {
+                unsigned major_number, minor_number;
+                uint64_t start, end, inode;
+                char permissions[5];
+
+                if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*x %x:%x %" SCNu64, &start, &end, permissions,
+                            &major_number, &minor_number, &inode) != 6 ||
+                        address < start || address >= end)
+                        continue;
+
+                if (permissions[1] == 'w' && permissions[3] == 's' && inode != 0) {
+                        *ret_device = makedev(major_number, minor_number);
+                        *ret_inode = (ino_t) inode;
+                        r = 0;
+                }
+                break;
+        }
+
+        free(line);
+        (void) fclose(f);
+        return r;
 }
 
 int process_get_fd(pid_t tid, int fd) {

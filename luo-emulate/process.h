@@ -37,6 +37,9 @@ struct fd_info {
 int process_fd_info(pid_t tid, int fd, struct fd_info *ret);
 int process_fd_stat(pid_t tid, int fd, struct stat *ret);
 
+/* What shared and writable mapping of a file is at an address. Returns 0, or -ENOENT if it is not one. */
+int process_mapped_file(pid_t tid, uint64_t address, dev_t *ret_device, ino_t *ret_inode);
+
 /* A file descriptor of our own for the same open file, or a negative errno. */
 int process_get_fd(pid_t tid, int fd);
 

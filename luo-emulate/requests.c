@@ -52,8 +52,7 @@ static void simplify(char *path) {
         *to = 0;
 }
 
-/* Reads a path of the caller and makes it absolute. False if it cannot be one of interest. */
-static bool read_path(
+bool request_read_path(
         const struct seccomp_notif *request, int folder_fd, uint64_t address, char ret[static PATH_MAX]) {
 
         char link[64], path[PATH_MAX];
@@ -125,51 +124,33 @@ static int64_t open_device(struct supervisor *s, const struct seccomp_notif *req
 
 int64_t answer_open(struct supervisor *s, const struct seccomp_notif *request) {
         const __u64 *arguments = request->data.args;
-        int folder_fd = AT_FDCWD;
+        /* openat(2) and openat2(2) have the folder in front */
+        bool at = request->data.nr == SYS_openat || request->data.nr == SYS_openat2;
+        int folder_fd = at ? (int) arguments[0] : AT_FDCWD;
+        struct open_how how = { .flags = arguments[at ? 2 : 1] };
         char path[PATH_MAX];
-        uint64_t flags;
 
-        switch (request->data.nr) {
-#ifdef SYS_open
-        case SYS_open:
-                if (!read_path(request, folder_fd, arguments[0], path))
-                        return ANSWER_CONTINUE;
-                flags = arguments[1];
-                break;
-#endif
-        case SYS_openat:
-                folder_fd = (int) arguments[0];
-                if (!read_path(request, folder_fd, arguments[1], path))
-                        return ANSWER_CONTINUE;
-                flags = arguments[2];
-                break;
-        default: {
-                struct open_how how;
-
-                folder_fd = (int) arguments[0];
-                if (!read_path(request, folder_fd, arguments[1], path) || strcmp(path, DEVICE_PATH) != 0)
-                        return ANSWER_CONTINUE;
-                /* An absolute path does not lead anywhere with these, and what the kernel refuses is left to it */
-                if (arguments[3] < sizeof(how) ||
+        /* What of this the kernel refuses is left to it, and an absolute path leads nowhere with some flags */
+        if (request->data.nr == SYS_openat2 &&
+                (arguments[3] < sizeof(how) ||
                         process_read((pid_t) request->pid, arguments[2], &how, sizeof(how)) < 0 ||
-                        how.resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
-                        return ANSWER_CONTINUE;
-                flags = how.flags;
-        }
-        }
-
-        if (strcmp(path, DEVICE_PATH) != 0)
+                        how.resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)))
                 return ANSWER_CONTINUE;
+
+        if (!request_read_path(request, folder_fd, arguments[at ? 1 : 0], path))
+                return ANSWER_CONTINUE;
+        if (strcmp(path, DEVICE_PATH) != 0)
+                return how.flags & O_TRUNC ? answer_open_truncating(s, request, path) : ANSWER_CONTINUE;
 
         /* What the kernel finds out about the file before it asks the device's driver */
-        if (flags & O_PATH)
+        if (how.flags & O_PATH)
                 return ANSWER_CONTINUE;
-        if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+        if ((how.flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
                 return -EEXIST;
-        if (flags & O_DIRECTORY)
+        if (how.flags & O_DIRECTORY)
                 return -ENOTDIR;
 
-        return open_device(s, request, (int) flags);
+        return open_device(s, request, (int) how.flags);
 }
 
 /* ------------------------------------------------------------------------------------------------- readlink ---- */
@@ -197,8 +178,7 @@ static bool take_prefix(const char **path, const char *prefix) {
         return true;
 }
 
-/* Of a link in /proc that stands for an open file: whose it is, and which. */
-static bool parse_fd_link(const char *path, pid_t tid, pid_t *ret_tid, int *ret_fd) {
+bool request_parse_fd_link(const char *path, pid_t tid, pid_t *ret_tid, int *ret_fd) {
         long number = 0, fd;
 
         if (!take_prefix(&path, "/proc/self/fd/") && !take_prefix(&path, "/proc/thread-self/fd/") &&
@@ -230,8 +210,9 @@ int64_t answer_readlink(struct supervisor *s, const struct seccomp_notif *reques
         size_t length;
         pid_t tid;
 
-        if (TAILQ_EMPTY(&s->object_list) || size <= 0 || !read_path(request, folder_fd, arguments[0], path) ||
-                !parse_fd_link(path, (pid_t) request->pid, &tid, &fd))
+        if (TAILQ_EMPTY(&s->object_list) || size <= 0 ||
+                !request_read_path(request, folder_fd, arguments[0], path) ||
+                !request_parse_fd_link(path, (pid_t) request->pid, &tid, &fd))
                 return ANSWER_CONTINUE;
 
         object = object_find(s, tid, fd);
@@ -320,6 +301,10 @@ static int64_t answer(struct supervisor *s, const struct seccomp_notif *request)
                 return answer_readlink(s, request);
         case SYS_reboot:
                 return answer_reboot(s, request);
+        case SYS_truncate:
+                return answer_truncate(s, request);
+        case SYS_madvise:
+                return answer_madvise(s, request);
         case SYS_ftruncate:
                 return answer_ftruncate(s, request);
         case SYS_fallocate:

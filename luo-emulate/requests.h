@@ -6,6 +6,7 @@
  * one of the values below.
  */
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -25,10 +26,20 @@ int64_t answer_reboot(struct supervisor *s, const struct seccomp_notif *request)
 int request_install_fd(
         struct supervisor *s, const struct seccomp_notif *request, int fd, int flags, bool answer);
 
+/* Of a link in /proc that stands for an open file: whose it is, and which. tid is who "self" would be. */
+bool request_parse_fd_link(const char *path, pid_t tid, pid_t *ret_tid, int *ret_fd);
+
+/* Reads a path of the caller and makes it absolute. False if it cannot be one of interest. */
+bool request_read_path(
+        const struct seccomp_notif *request, int folder_fd, uint64_t address, char ret[static PATH_MAX]);
+
 /* luo-ioctl.c */
 int64_t answer_ioctl(struct supervisor *s, const struct seccomp_notif *request);
 
 /* frozen.c: what the size and the seals of a preserved file forbid */
+int64_t answer_open_truncating(struct supervisor *s, const struct seccomp_notif *request, const char *path);
+int64_t answer_truncate(struct supervisor *s, const struct seccomp_notif *request);
+int64_t answer_madvise(struct supervisor *s, const struct seccomp_notif *request);
 int64_t answer_ftruncate(struct supervisor *s, const struct seccomp_notif *request);
 int64_t answer_fallocate(struct supervisor *s, const struct seccomp_notif *request);
 int64_t answer_add_seals(struct supervisor *s, const struct seccomp_notif *request);

@@ -337,7 +337,7 @@ static void store(struct service_manager *m, int fds[], size_t n_fds, const char
                 int r;
 
                 r = fd_store_add(&m->store, fds[i], name, poll, false);
-                trace_entry(m, "fdstore-add", name, r);
+                trace_entry(m, r == 0 ? "fdstore-duplicate" : "fdstore-add", name, r);
                 if (r > 0)
                         fds[i] = -1;
                 if (r < 0) {

@@ -34,6 +34,8 @@
 /* How often closed sessions are looked for while nobody asks for anything. */
 #define IDLE_USEC 250000
 
+#define FILES_LIMIT (1U << 20)
+
 /* ------------------------------------------------------------------------------------------------- signals ---- */
 
 /* Signals arrive only while the supervisor waits; they note themselves and end the waiting. */
@@ -218,12 +220,26 @@ static int end_of_run(struct supervisor *s, unsigned kexecs) {
         }
 }
 
+/* Each preserved file takes a descriptor here. */
+static void raise_files_limit(struct rlimit *ret_old) {
+        struct rlimit limit;
+
+        (void) getrlimit(RLIMIT_NOFILE, ret_old);
+
+        /* Privileged, up to what is /proc/sys/fs/nr_open on most machines; otherwise to the hard limit */
+        limit = (struct rlimit) { FILES_LIMIT, FILES_LIMIT };
+        if (ret_old->rlim_max >= FILES_LIMIT || setrlimit(RLIMIT_NOFILE, &limit) < 0) {
+                limit = *ret_old;
+                limit.rlim_cur = limit.rlim_max;
+                (void) setrlimit(RLIMIT_NOFILE, &limit);
+        }
+}
+
 int supervisor_run(struct supervisor *s, char *argv[], unsigned kexecs) {
         struct program_setting setting = {};
         struct seccomp_notif_sizes sizes;
         struct sock_fprog filter = {};
         struct seccomp_notif *request;
-        struct rlimit limit;
         int r;
 
         if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0) {
@@ -245,11 +261,7 @@ int supervisor_run(struct supervisor *s, char *argv[], unsigned kexecs) {
         (void) prctl(PR_SET_CHILD_SUBREAPER, 1);
         catch_signals(&setting);
 
-        /* Each preserved file takes one here */
-        (void) getrlimit(RLIMIT_NOFILE, &setting.files_limit);
-        limit = setting.files_limit;
-        limit.rlim_cur = limit.rlim_max;
-        (void) setrlimit(RLIMIT_NOFILE, &limit);
+        raise_files_limit(&setting.files_limit);
 
         for (;;) {
                 if (s->manager)
