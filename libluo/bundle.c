@@ -13,6 +13,7 @@ struct libluo_bundle {
         struct luo_index
                 index; /* while building each name is an allocation of its own, and index.names is NULL */
         libluo_bundle *shared; /* borrowed */
+        bool is_shared;        /* while building: entries of others refer to it */
         size_t n_dropped;
 
         /* While building: room, and the files that are in it */
@@ -295,7 +296,7 @@ LIBLUO_PUBLIC int libluo_bundle_add_shared(
         if (!add_arguments_are_valid(bundle, name, flags) || !shared || !shared->building ||
                 shared->written || (bundle->shared && bundle->shared != shared))
                 return -EINVAL;
-        if (shared == bundle || shared->shared)
+        if (shared == bundle || shared->shared || bundle->is_shared)
                 return -ELOOP;
 
         if (!bundle->shared) {
@@ -303,6 +304,7 @@ LIBLUO_PUBLIC int libluo_bundle_add_shared(
                 if (r < 0)
                         return r;
                 bundle->shared = shared;
+                shared->is_shared = true;
         }
 
         r = make_room(bundle);

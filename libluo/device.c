@@ -49,7 +49,7 @@ LIBLUO_PUBLIC int libluo_device_open(uint64_t busy_timeout_usec) {
                 case EBUSY:
                         break;
                 default:
-                        return LUO_CLOSED_SET(-errno, EIO, EMFILE, ENFILE);
+                        return LUO_CLOSED_SET(-errno, EIO, EMFILE, ENFILE, ENOMEM);
                 }
 
                 /* The kernel offers nothing to wait on for the device's release. */

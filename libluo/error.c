@@ -18,7 +18,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case EACCES:
                 return "permission denied, or the access rights of a file could not be restored";
         case EAFNOSUPPORT:
-                return "the service manager's socket is of a kind that does not pass file descriptors";
+                return "the service manager's socket ($NOTIFY_SOCKET) is of a kind that libluo or this process cannot use";
         case EBADF:
                 return "the file descriptor is not open";
         case EBADFD:

@@ -248,7 +248,7 @@ int libluo_internal_sealed_memfd(const char *name, const void *data, size_t size
 
         fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
         if (fd < 0)
-                return LUO_CLOSED_SET(-errno, EMFILE, ENFILE);
+                return LUO_CLOSED_SET(-errno, EMFILE, ENFILE, ENOMEM);
 
         while (size > 0) {
                 ssize_t n;
@@ -257,7 +257,8 @@ int libluo_internal_sealed_memfd(const char *name, const void *data, size_t size
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n < 0) {
-                        r = errno == EFBIG ? -EFBIG : -ENOMEM; /* a memfd has no other reasons to refuse */
+                        /* What else there is says in one way or another that there is no memory */
+                        r = errno == EFAULT || errno == EFBIG ? -errno : -ENOMEM;
                         goto fail;
                 }
 

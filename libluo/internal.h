@@ -22,13 +22,13 @@
 /* ioctl.c: the only place that calls ioctl(2). Returns 0 or a negative errno, straight from the kernel. */
 int libluo_internal_ioctl(int fd, unsigned long request, void *argument);
 
-/* Every error that the header documents is in the list of the function that returns it; others become -EPROTO. */
+/* The errors that the header documents for a function are in its list; others that the kernel gives become -EPROTO. */
 int libluo_internal_closed_set(int result, const int *documented, size_t n_documented);
 #define LUO_CLOSED_SET(result, ...)                                                                          \
         libluo_internal_closed_set(                                                                          \
                 (result), (const int[]) { __VA_ARGS__ }, ELEMENTS(((const int[]) { __VA_ARGS__ })))
 
-/* session.c: 1 if a session is outgoing, 0 if it is incoming, or -EMEDIUMTYPE, -EBADF, -ENOSYS. */
+/* session.c: 1 if a session is outgoing, 0 if it is incoming, or -EBADF, -EMEDIUMTYPE, -ENOMEM, -ENOSYS, -EPROTO. */
 int libluo_internal_session_is_outgoing(int session_fd);
 
 /* session.c: the name as the link in /proc/self/fd shows it, for kernels before 7.2. */
@@ -117,10 +117,10 @@ int libluo_internal_find_holes(
 /* Frees the memory of those parts of a file that are all zero. Best effort: a file may be sealed. */
 void libluo_internal_free_holes(int fd, const struct luo_hole *holes, size_t n);
 
-/* Reads a regular file of at most maximum bytes from its start. Returns 0, -EBADMSG, -EACCES or -ENOMEM. */
+/* Reads a regular file of at most maximum bytes from its start. Returns 0, -EACCES, -EBADF, -EBADMSG or -ENOMEM. */
 int libluo_internal_read_file(int fd, uint64_t maximum, uint8_t **ret_data, size_t *ret_size);
 
-/* Makes a memfd that is sealed against all change. Returns an fd, -ENOMEM, -EFBIG, -EMFILE, -ENFILE or -EPROTO. */
+/* Makes a memfd that is sealed against all change. Returns an fd, -EFAULT, -EFBIG, -EMFILE, -ENFILE, -ENOMEM or -EPROTO. */
 int libluo_internal_sealed_memfd(const char *name, const void *data, size_t size);
 
 /* notify.c: sends a message to the service manager, with an fd unless that is negative. Errors as libluo_notify(), -EBADF. */

@@ -15,14 +15,6 @@ int libluo_internal_closed_set(int result, const int *documented, size_t n_docum
         if (result >= 0)
                 return result;
 
-        switch (-result) {
-        case EBADF:
-        case EFAULT:
-        case EINVAL:
-        case ENOMEM:
-                return result;
-        }
-
         for (size_t i = 0; i < n_documented; i++)
                 if (result == -documented[i])
                         return result;

@@ -18,12 +18,14 @@
  * File descriptors passed in are borrowed: libluo neither closes nor keeps them, unless a function says so.
  *
  * Errors. Functions return a negative errno on failure, outputs come last and are untouched on failure. The set is
- * closed: what each function lists, and these, which every function may return:
- *   -EBADF   a file descriptor passed in is not open
- *   -EFAULT, -EINVAL  an argument is wrong; the comment at the function says what is right
+ * closed: what each function lists, and nothing else. These mean the same wherever they are listed:
+ *   -EBADF   a file descriptor passed in is not open, or open with O_PATH
+ *   -EINVAL  an argument is NULL or empty that must not be, or is what the comment at the function says
+ *   -EMFILE, -ENFILE  too many open files in this process, in the system
  *   -ENOMEM  out of memory (of this process, or of the kernel)
  *   -EPROTO  the kernel answered with something that libluo does not know
- * libluo_strerror() says in a sentence what an error means here, which is often not what strerror(3) says.
+ * libluo_strerror() says in a sentence what an error means here, which is often not what strerror(3) says. The man page
+ * of each function (man libluo_bundle_take, for example) says more.
  *
  * Threads. Nothing is global. Different objects may be used by different threads at the same time; one object by one
  * thread at a time. LUO itself may be used by any number of threads.
@@ -75,7 +77,7 @@ const char *libluo_strerror(int error);
  *   -EACCES  not permitted
  *   -EBUSY   the device was in use all that time
  *   -EIO     the kernel cannot read what its predecessor left; every open gives this until the next boot
- *   -EMFILE, -ENFILE  too many open files
+ *   -EMFILE, -ENFILE, -ENOMEM, -EPROTO
  */
 int libluo_device_open(uint64_t busy_timeout_usec);
 
@@ -87,8 +89,11 @@ int libluo_device_open(uint64_t busy_timeout_usec);
  * libluo_device_probe(): finds out what the kernel's LUO can do, by trying, never by its version. Makes an empty
  * session for a moment. *ret_features gets LIBLUO_FEATURE_ flags. Since 0.1.
  *
- * Returns 0, or -EMEDIUMTYPE (not the device), -EBUSY (somebody holds a session of the name used for probing),
- * -ENOSPC, -EMFILE, -ENFILE.
+ * Returns 0, or
+ *   -EBUSY        somebody has an outgoing session of the name used for probing, "libluo-probe"
+ *   -EMEDIUMTYPE  device_fd is not the device
+ *   -ENOSPC       no room for another session
+ *   -EBADF, -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO
  */
 int libluo_device_probe(int device_fd, uint64_t *ret_features);
 
@@ -103,12 +108,12 @@ int libluo_session_name_is_valid(const char *name);
  * libluo_session_create(): makes an outgoing session. Since 0.1.
  *
  * Returns its file descriptor, to be kept open until the kexec, or
- *   -EINVAL        the name is empty
  *   -ENAMETOOLONG  the name is over LIBLUO_SESSION_NAME_MAX bytes; it is never cut
  *   -EEXIST        there is an outgoing session of that name
  *   -EMEDIUMTYPE   device_fd is not the device
- *   -ENOSPC        no room for another session (before Linux 7.2: some hundreds)
- *   -EMFILE, -ENFILE  too many open files
+ *   -ENOSPC        no room for another session
+ *   -ENOMEM        also before Linux 7.2: no room for another session, there may be 744 of them
+ *   -EBADF, -EINVAL, -EMFILE, -ENFILE, -EPROTO
  */
 int libluo_session_create(int device_fd, const char *name);
 
@@ -116,12 +121,11 @@ int libluo_session_create(int device_fd, const char *name);
  * libluo_session_retrieve(): takes an incoming session over from the previous kernel. Since 0.1.
  *
  * Costs next to nothing: no content is touched. Returns its file descriptor, or
- *   -EINVAL        the name is empty
  *   -ENAMETOOLONG  the name is over LIBLUO_SESSION_NAME_MAX bytes
  *   -ENOENT        the previous kernel left no session of that name, or it was finished since
  *   -EBUSY         somebody has retrieved it and has it open
  *   -EMEDIUMTYPE   device_fd is not the device
- *   -EMFILE, -ENFILE  too many open files
+ *   -EBADF, -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO
  */
 int libluo_session_retrieve(int device_fd, const char *name);
 
@@ -138,8 +142,11 @@ int libluo_session_retrieve(int device_fd, const char *name);
  *   -EFBIG        the file is too large
  *   -EBADFD       the session is incoming
  *   -EMEDIUMTYPE  session_fd is not a session
- *   -ENOSPC       no room in the session (before Linux 7.2: about 128 files)
+ *   -ENOSPC       no room in the session (before Linux 7.2: about 128 files), or no room for the file's holes: its
+ *                 tmpfs is full, or the kernel may not commit more memory (vm.overcommit_memory=2)
  *   -ENOSYS       as for libluo_session_get_name()
+ *   -EBADF        session_fd or fd is not open, or open with O_PATH
+ *   -ENOMEM, -EPROTO
  */
 int libluo_session_preserve(int session_fd, int fd, uint64_t token);
 
@@ -157,8 +164,10 @@ int libluo_session_preserve(int session_fd, int fd, uint64_t token);
  *   -EMEDIUMTYPE  session_fd is not a session
  *   -EIO          the kernel could not restore the file (all later tries give the same)
  *   -EOPNOTSUPP   the file was preserved with a seal that this kernel's LUO does not know
+ *   -ENOMEM       the memory could not be had, or may not be charged or committed; if it was the kernel's, the
+ *                 content is lost, and all later tries give the same
  *   -ENOSYS       as for libluo_session_get_name()
- *   -EMFILE, -ENFILE  too many open files
+ *   -EBADF, -EMFILE, -ENFILE, -EPROTO
  */
 int libluo_session_retrieve_fd(int session_fd, uint64_t token);
 
@@ -171,6 +180,7 @@ int libluo_session_retrieve_fd(int session_fd, uint64_t token);
  *   -EBADFD       the session is outgoing
  *   -EMEDIUMTYPE  session_fd is not a session
  *   -ENOSYS       as for libluo_session_get_name()
+ *   -EBADF, -ENOMEM, -EPROTO
  */
 int libluo_session_finish(int session_fd);
 
@@ -181,11 +191,14 @@ int libluo_session_finish(int session_fd);
  *   -EMEDIUMTYPE   fd is not a session
  *   -ENAMETOOLONG  the kernel is older than 7.2 and the name over LIBLUO_SESSION_NAME_READABLE_MAX bytes
  *   -ENOSYS        the kernel is older than 7.2 and /proc is not mounted
+ *   -EBADF, -EINVAL, -ENOMEM, -EPROTO
  */
 int libluo_session_get_name(int fd, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]);
 
 /*
- * libluo_fd_is_session(): 1 if fd is a LUO session, 0 if it is something else. Since 0.1. Returns -ENOSYS as above.
+ * libluo_fd_is_session(): 1 if fd is a LUO session, 0 if it is something else. Since 0.1. Or returns
+ *   -ENOSYS  as for libluo_session_get_name()
+ *   -EBADF, -ENOMEM, -EPROTO
  */
 int libluo_fd_is_session(int fd);
 
@@ -218,8 +231,11 @@ typedef struct libluo_bundle libluo_bundle;
 
 /*
  * libluo_bundle_new(): starts a bundle in an empty outgoing session, which is borrowed for as long as the bundle
- * exists. Since 0.1. Returns 0, or -EBADFD (the session is incoming), -EMEDIUMTYPE (not a session), or -ENOSYS as for
- * libluo_session_get_name(). That it has a token 0 already is found out when the bundle is written.
+ * exists. Since 0.1. That it has a token 0 already is found out when the bundle is written. Returns 0, or
+ *   -EBADFD       the session is incoming
+ *   -EMEDIUMTYPE  session_fd is not a session
+ *   -ENOSYS       as for libluo_session_get_name()
+ *   -EBADF, -EINVAL, -ENOMEM, -EPROTO
  */
 int libluo_bundle_new(int session_fd, libluo_bundle **ret_bundle);
 
@@ -246,18 +262,23 @@ int libluo_bundle_add(libluo_bundle *bundle, int fd, const char *name, uint32_t 
  * shared, a bundle being built in a session of its own, unless it is there already, and bundle gets an entry that
  * refers to it. All entries of a bundle that are shared have to be in the same one; both are to be written. Since 1.0.
  *
- * Returns 0, the errors of libluo_bundle_add() and of libluo_session_get_name() for the session of shared, or, with no
- * entry made,
- *   -ELOOP  shared is bundle itself, or refers to a bundle itself
+ * Returns 0, the errors of libluo_bundle_add(), or, with no entry made, the errors of libluo_session_get_name() for the
+ * session of shared, or
+ *   -EINVAL  also: shared is not a bundle being built, or not the one that earlier entries are in
+ *   -ELOOP   shared is bundle itself or refers to another bundle, or bundle is one that others refer to
+ *   -E2BIG   one of the two has LIBLUO_BUNDLE_ENTRIES_MAX entries
+ *   -ENOMEM  no entry was made
  */
 int libluo_bundle_add_shared(
         libluo_bundle *bundle, int fd, const char *name, uint32_t flags, libluo_bundle *shared);
 
 /*
  * libluo_bundle_write(): preserves the index, at token 0. To be called once, when all is added; without it the
- * session is not a bundle. Since 0.1. Returns 0, the errors of libluo_session_preserve() (-EEXIST: the session has a
- * token 0 already), -E2BIG (the index would be over 512 MiB), -EMFILE, -ENFILE, or -EINVAL if the bundle is not one
- * being built or was written before.
+ * session is not a bundle. Since 0.1. Returns 0, the errors of libluo_session_preserve(), or
+ *   -EEXIST  the session has a token 0 already
+ *   -E2BIG   the index would be over 512 MiB, or over the process's limit of file sizes
+ *   -EINVAL  the bundle is not one being built, or was written before
+ *   -EMFILE, -ENFILE
  */
 int libluo_bundle_write(libluo_bundle *bundle);
 
@@ -268,6 +289,7 @@ int libluo_bundle_write(libluo_bundle *bundle);
  *   -EBADMSG          the index is damaged
  *   -EPROTONOSUPPORT  the index was written by a later version and uses a feature that this one does not know;
  *                     libluo_index_features() says which
+ *   -EINVAL
  */
 int libluo_bundle_open(int session_fd, libluo_bundle **ret_bundle);
 
@@ -276,6 +298,7 @@ int libluo_bundle_open(int session_fd, libluo_bundle **ret_bundle);
  * is borrowed for the call, and read from its start. Since 1.0. Returns 0 or
  *   -EBADMSG, -EPROTONOSUPPORT  as for libluo_bundle_open()
  *   -EACCES                     the file cannot be read
+ *   -EBADF, -EINVAL, -ENOMEM
  */
 int libluo_bundle_open_index(int index_fd, libluo_bundle **ret_bundle);
 
@@ -286,6 +309,7 @@ int libluo_bundle_open_index(int index_fd, libluo_bundle **ret_bundle);
  * is got with libluo_session_retrieve_fd() at LIBLUO_INDEX_TOKEN. Since 1.0. Returns 0, or
  *   -EBADMSG  not an index
  *   -EACCES   the file cannot be read
+ *   -EBADF, -ENOMEM
  */
 int libluo_index_features(
         int index_fd, uint32_t *ret_compatible, uint32_t *ret_incompatible, uint32_t *ret_unknown);
@@ -312,8 +336,9 @@ typedef struct libluo_entry {
 size_t libluo_bundle_count(const libluo_bundle *bundle);
 
 /*
- * libluo_bundle_get(): describes entry i, counted from 0 in the order in which they were added. Fills at most
- * entry_size bytes of *ret_entry; pass sizeof(libluo_entry). Since 0.1. Returns 0 or -EINVAL (no such entry).
+ * libluo_bundle_get(): describes entry i, counted from 0 in the order in which they were added. Fills entry_size
+ * bytes of *ret_entry, with zeroes where this version has no such field; pass sizeof(libluo_entry). Since 0.1. Returns 0
+ * or -EINVAL (also: no such entry).
  */
 int libluo_bundle_get(const libluo_bundle *bundle, size_t i, libluo_entry *ret_entry, size_t entry_size);
 
@@ -353,7 +378,7 @@ int libluo_bundle_take(libluo_bundle *bundle, size_t i);
 /*
  * libluo_bundle_take_again(): a further reference to an entry that was taken before, perhaps by another process:
  * access mode, append flag and offset of the file descriptor are restored, the file itself is not touched. Since 1.0.
- * Returns and errors as libluo_bundle_take().
+ * Returns a file descriptor, or the errors of libluo_bundle_take().
  */
 int libluo_bundle_take_again(libluo_bundle *bundle, size_t i);
 
@@ -376,9 +401,9 @@ ssize_t libluo_bundle_take_all(libluo_bundle *bundle, int *ret_fds, size_t n_fds
 int libluo_bundle_drop(libluo_bundle *bundle, size_t i);
 
 /*
- * libluo_bundle_finish(): ends the session of an opened bundle, as libluo_session_finish() does, whose errors it has:
- * what was not taken is freed for good. A shared session is not touched. Since 1.0. Also -EINVAL: not an opened bundle
- * of a session.
+ * libluo_bundle_finish(): ends the session of an opened bundle, as libluo_session_finish() does: what was not taken is
+ * freed for good. A shared session is not touched. Since 1.0. Returns 0, the errors of libluo_session_finish(), or
+ *   -EINVAL  the bundle is not an opened one of a session
  */
 int libluo_bundle_finish(libluo_bundle *bundle);
 
@@ -419,12 +444,13 @@ typedef struct libluo_preflight {
 
 /*
  * libluo_fd_preflight(): would LUO preserve this file, and if not, why? Needs neither device nor session nor
- * privileges, and changes nothing. Fills at most preflight_size bytes of *ret_preflight; pass sizeof(libluo_preflight).
- * What it knows is what LUO of Linux 7.3 takes: memfds, and files of tmpfs without a name. Since 1.0.
+ * privileges, and changes nothing. Fills preflight_size bytes of *ret_preflight, with zeroes where this version has no
+ * such field; pass sizeof(libluo_preflight). What it knows is what LUO of Linux 7.3 takes: memfds, and files of tmpfs
+ * without a name. Since 1.0.
  *
  * Whether a file is preserved already can be found out by who may write to it, and only if it is not both empty and
  * sealed against writing; that it was retrieved from a session that is not finished cannot be seen at all, and is not
- * reported. Returns 0, also when the verdict is bad, or -EMFILE, -ENFILE.
+ * reported. Returns 0, also when the verdict is bad, or -EBADF, -EINVAL, -EMFILE, -ENFILE, -EPROTO.
  */
 int libluo_fd_preflight(int fd, libluo_preflight *ret_preflight, size_t preflight_size);
 
@@ -466,6 +492,7 @@ typedef struct libluo_store libluo_store;
  * Returns 0, or
  *   -EINVAL  a flag is not valid
  *   -EBADMSG $LISTEN_FDS or $LISTEN_FDNAMES does not say what it should, or a file descriptor it names is not open
+ *   -ENOMEM
  */
 int libluo_store_open(uint32_t flags, libluo_store **ret_store);
 
@@ -487,14 +514,21 @@ libluo_store *libluo_store_free(libluo_store *store);
  *                FileDescriptorStoreMax= of the unit. Nothing was changed. Before systemd 254 the service manager refuses
  *                without a word
  *   -ECOMM       the service manager's socket does not take the message
- *   -EAFNOSUPPORT  $NOTIFY_SOCKET is of a kind that cannot pass file descriptors
- *   -EMFILE, -ENFILE
+ *   -EAFNOSUPPORT  $NOTIFY_SOCKET is of a kind that cannot pass file descriptors, or this process may have no AF_UNIX
+ *                sockets (RestrictAddressFamilies= of the unit)
+ *   -EBADF, -EMFILE, -ENFILE, -ENOMEM, -EPROTO
+ * An error that comes from removing what was replaced is returned, too: fd is stored then, as the newer of the two, and
+ * the next put of the name removes the rest.
  */
 int libluo_store_put_fd(libluo_store *store, const char *name, int fd, uint32_t flags);
 
 /*
  * libluo_store_put_data(): stores a copy of size bytes under a name, in a memfd that is sealed against all change.
- * Otherwise as libluo_store_put_fd(). Since 1.0. Also -EFBIG: too large for a file.
+ * Since 1.0. Returns 0, or
+ *   -EFAULT  data is not size bytes of memory that can be read
+ *   -EFBIG   too large for a file
+ *   -ENOTCONN, -ENOBUFS, -ECOMM, -EAFNOSUPPORT, -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO  as for
+ *            libluo_store_put_fd()
  */
 int libluo_store_put_data(libluo_store *store, const char *name, const void *data, size_t size);
 
@@ -502,7 +536,8 @@ int libluo_store_put_data(libluo_store *store, const char *name, const void *dat
  * libluo_store_get_fd(): what is stored under a name, the newest generation: a new reference, for the caller to close.
  * Since 1.0. Returns a file descriptor, or
  *   -ENOENT   nothing is stored under the name
- *   -EMFILE, -ENFILE
+ *   -EBADF    the store's file descriptor was closed by somebody else
+ *   -EINVAL, -EMFILE, -ENOMEM
  */
 int libluo_store_get_fd(const libluo_store *store, const char *name);
 
@@ -511,6 +546,8 @@ int libluo_store_get_fd(const libluo_store *store, const char *name);
  * in *ret_size follows it. Since 1.0. Returns 0, or
  *   -ENOENT   nothing is stored under the name
  *   -EISNAM   what is stored is not a file that can be read from its start
+ *   -EBADF    the store's file descriptor was closed by somebody else
+ *   -EINVAL, -ENOMEM
  */
 int libluo_store_get_data(const libluo_store *store, const char *name, void **ret_data, size_t *ret_size);
 
@@ -524,8 +561,8 @@ size_t libluo_store_count(const libluo_store *store);
 const char *libluo_store_get_name(const libluo_store *store, size_t i);
 
 /*
- * libluo_store_remove(): removes what is stored under a name. Since 1.0. Returns 0, -ENOENT (nothing is), or -ENOTCONN,
- * -ECOMM, -EAFNOSUPPORT as for libluo_store_put_fd().
+ * libluo_store_remove(): removes what is stored under a name. Since 1.0. Returns 0, the errors of libluo_notify(), or
+ *   -ENOENT  nothing is stored under the name
  */
 int libluo_store_remove(libluo_store *store, const char *name);
 
@@ -533,7 +570,8 @@ int libluo_store_remove(libluo_store *store, const char *name);
  * libluo_store_barrier(): waits until the service manager has handled all that was sent before: from then on a crash of
  * this process loses nothing. timeout_usec is in microseconds, UINT64_MAX for no limit. Since 1.0. Returns 0, or
  *   -ETIMEDOUT  not within that time
- *   -ENOTCONN, -ECOMM, -EAFNOSUPPORT, -EMFILE, -ENFILE  as for libluo_store_put_fd()
+ *   -ENOTCONN, -ECOMM, -EAFNOSUPPORT  as for libluo_store_put_fd()
+ *   -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO
  */
 int libluo_store_barrier(const libluo_store *store, uint64_t timeout_usec);
 
@@ -543,16 +581,19 @@ int libluo_store_barrier(const libluo_store *store, uint64_t timeout_usec);
  * close, or -1 where there is none. name is NAME. Since 1.0.
  *
  * systemd 262 passes one session as NAME: outgoing at first, incoming after a kexec. Where the service manager passes a
- * fresh one as NAME.next too, that is found. Returns 0, the errors of libluo_session_get_name(), or
- *   -ENOENT   there is neither
+ * fresh one as NAME.next too, that is found. Returns 0, or
+ *   -ENOENT       nothing is passed under these names
  *   -EMEDIUMTYPE  what is passed under these names is not a session
- *   -EMFILE, -ENFILE
+ *   -ENOSYS       as for libluo_session_get_name()
+ *   -EBADF        the store's file descriptor was closed by somebody else
+ *   -EINVAL, -EMFILE, -ENOMEM, -EPROTO
  */
 int libluo_store_get_sessions(const libluo_store *store, const char *name, int *ret_restored, int *ret_next);
 
 /*
  * libluo_notify(): sends a line of sd_notify(3) to the service manager, "READY=1" for example. Since 1.0. Returns 0, or
- * -EINVAL (NULL or empty), -ENOTCONN, -ECOMM, -EAFNOSUPPORT as for libluo_store_put_fd().
+ *   -ENOTCONN, -ECOMM, -EAFNOSUPPORT  as for libluo_store_put_fd()
+ *   -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO
  */
 int libluo_notify(const char *state);
 

@@ -34,8 +34,8 @@ static int open_notify_socket(struct sockaddr_un *ret_address, socklen_t *ret_si
                 address.sun_path[0] = 0;
 
         fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-                return LUO_CLOSED_SET(-errno, EMFILE, ENFILE);
+        if (fd < 0) /* EAFNOSUPPORT: RestrictAddressFamilies= of the unit */
+                return LUO_CLOSED_SET(-errno, EAFNOSUPPORT, EMFILE, ENFILE, ENOMEM);
 
         *ret_address = address;
         *ret_size = (socklen_t) (offsetof(struct sockaddr_un, sun_path) + length + (path[0] == '/'));
@@ -95,7 +95,7 @@ int libluo_internal_notify_barrier(uint64_t timeout_usec) {
         int fds[2], r;
 
         if (pipe2(fds, O_CLOEXEC) < 0)
-                return LUO_CLOSED_SET(-errno, EMFILE, ENFILE);
+                return LUO_CLOSED_SET(-errno, EMFILE, ENFILE, ENOMEM);
 
         r = libluo_internal_notify("BARRIER=1", fds[1]);
         close_fd(fds[1]);

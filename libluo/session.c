@@ -49,8 +49,15 @@ static int open_session(int device_fd, unsigned long request, const char *name) 
 }
 
 LIBLUO_PUBLIC int libluo_session_create(int device_fd, const char *name) {
-        return LUO_CLOSED_SET(open_session(device_fd, KERNEL_LUO_CREATE_SESSION, name), EEXIST, EMEDIUMTYPE,
-                EMFILE, ENAMETOOLONG, ENFILE, ENOSPC);
+        int r;
+
+        r = open_session(device_fd, KERNEL_LUO_CREATE_SESSION, name);
+        /* The name was checked before, so it is not the device that says so: other drivers know no such request. */
+        if (r == -EINVAL && name && *name)
+                return -EMEDIUMTYPE;
+
+        return LUO_CLOSED_SET(
+                r, EBADF, EEXIST, EINVAL, EMEDIUMTYPE, EMFILE, ENAMETOOLONG, ENFILE, ENOMEM, ENOSPC);
 }
 
 LIBLUO_PUBLIC int libluo_session_retrieve(int device_fd, const char *name) {
@@ -61,7 +68,8 @@ LIBLUO_PUBLIC int libluo_session_retrieve(int device_fd, const char *name) {
         if (r == -EINVAL && name && *name)
                 return -EBUSY;
 
-        return LUO_CLOSED_SET(r, EBUSY, EMEDIUMTYPE, EMFILE, ENAMETOOLONG, ENFILE, ENOENT);
+        return LUO_CLOSED_SET(
+                r, EBADF, EBUSY, EINVAL, EMEDIUMTYPE, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM);
 }
 
 /* Refused before anything else happens in an incoming session, and for the fd alone in an outgoing one. */
@@ -118,7 +126,8 @@ LIBLUO_PUBLIC int libluo_session_preserve(int session_fd, int fd, uint64_t token
         if (r == -ENOENT) /* no handler takes the file */
                 return -EOPNOTSUPP;
 
-        return LUO_CLOSED_SET(r, EBADFD, EBUSY, EEXIST, EFBIG, EMEDIUMTYPE, ENOSPC, ENOSYS, EOPNOTSUPP);
+        return LUO_CLOSED_SET(
+                r, EBADF, EBADFD, EBUSY, EEXIST, EFBIG, EMEDIUMTYPE, ENOMEM, ENOSPC, ENOSYS, EOPNOTSUPP);
 }
 
 LIBLUO_PUBLIC int libluo_session_retrieve_fd(int session_fd, uint64_t token) {
@@ -130,9 +139,12 @@ LIBLUO_PUBLIC int libluo_session_retrieve_fd(int session_fd, uint64_t token) {
         int r;
 
         r = session_ioctl(session_fd, KERNEL_LUO_RETRIEVE_FD, &argument);
+        if (r ==
+                -ENOSPC) /* how mm/shmem.c says that no more memory may be committed: vm.overcommit_memory=2 */
+                return -ENOMEM;
         if (r < 0)
-                return LUO_CLOSED_SET(
-                        r, EBADFD, EIO, EMEDIUMTYPE, EMFILE, ENFILE, ENOENT, ENOSYS, EOPNOTSUPP);
+                return LUO_CLOSED_SET(r, EBADF, EBADFD, EIO, EMEDIUMTYPE, EMFILE, ENFILE, ENOENT, ENOMEM,
+                        ENOSYS, EOPNOTSUPP);
         if (argument.fd < 0)
                 return -EPROTO;
 
@@ -144,8 +156,8 @@ LIBLUO_PUBLIC int libluo_session_finish(int session_fd) {
                 .size = sizeof(argument),
         };
 
-        return LUO_CLOSED_SET(
-                session_ioctl(session_fd, KERNEL_LUO_FINISH, &argument), EBADFD, EBUSY, EMEDIUMTYPE, ENOSYS);
+        return LUO_CLOSED_SET(session_ioctl(session_fd, KERNEL_LUO_FINISH, &argument), EBADF, EBADFD, EBUSY,
+                EMEDIUMTYPE, ENOMEM, ENOSYS);
 }
 
 /* FIXME: goes away when Linux 7.2 is the oldest kernel supported. */
@@ -191,10 +203,10 @@ LIBLUO_PUBLIC int libluo_session_get_name(int fd, char ret_name[LIBLUO_SESSION_N
 
         r = libluo_internal_ioctl(fd, KERNEL_LUO_GET_NAME, &argument);
         if (r == -ENOTTY || r == -EINVAL) /* not a session, or a kernel before 7.2 */
-                return LUO_CLOSED_SET(libluo_internal_session_name_from_proc(fd, ret_name), EMEDIUMTYPE,
-                        ENAMETOOLONG, ENOSYS);
+                return LUO_CLOSED_SET(libluo_internal_session_name_from_proc(fd, ret_name), EBADF,
+                        EMEDIUMTYPE, ENAMETOOLONG, ENOMEM, ENOSYS);
         if (r < 0)
-                return LUO_CLOSED_SET(r, EMEDIUMTYPE);
+                return LUO_CLOSED_SET(r, EBADF, ENOMEM);
         if (!memchr(argument.name, 0, sizeof(argument.name)))
                 return -EPROTO;
 

@@ -25,18 +25,6 @@ struct libluo_store {
         uint64_t maximum; /* of the fd store; UINT64_MAX: not known */
 };
 
-/* A reference for the caller or for the store; never one of the standard streams, should they be closed. */
-static int duplicate_fd(int fd) {
-        int r;
-
-        r = fcntl(fd, F_DUPFD_CLOEXEC, LISTEN_FDS_START);
-        if (r >= 0)
-                return r;
-
-        /* fcntl(2) says EINVAL where the limit is below LISTEN_FDS_START */
-        return errno == EBADF ? -EBADF : -EMFILE;
-}
-
 /* ------------------------------------------------------------------------------------------- what is passed ---- */
 
 /* Splits "state~1f" into name and generation; anything else is a name of generation 0. Returns the name's length. */
@@ -62,6 +50,18 @@ static struct store_entry *find_entry(const libluo_store *s, const char *name) {
                         found = s->entries + i;
 
         return found;
+}
+
+/* Returns an fd, -EBADF, -EMFILE or -ENOMEM. */
+static int duplicate(int fd) {
+        int other_fd;
+
+        other_fd = fcntl(fd, F_DUPFD_CLOEXEC, LISTEN_FDS_START);
+        if (other_fd >= 0)
+                return other_fd;
+
+        /* EINVAL: the limit of open files is not even over LISTEN_FDS_START */
+        return errno == EBADF || errno == ENOMEM ? -errno : -EMFILE;
 }
 
 static int make_room(libluo_store *s) {
@@ -279,7 +279,7 @@ LIBLUO_PUBLIC int libluo_store_put_fd(libluo_store *store, const char *name, int
         if (!e.name)
                 return -ENOMEM;
 
-        e.fd = duplicate_fd(fd);
+        e.fd = duplicate(fd);
         if (e.fd < 0) {
                 r = e.fd;
                 goto fail;
@@ -343,10 +343,7 @@ LIBLUO_PUBLIC int libluo_store_get_fd(const libluo_store *store, const char *nam
                 return -EINVAL;
 
         e = find_entry(store, name);
-        if (!e)
-                return -ENOENT;
-
-        return duplicate_fd(e->fd);
+        return e ? duplicate(e->fd) : -ENOENT;
 }
 
 LIBLUO_PUBLIC int libluo_store_get_data(
@@ -427,7 +424,7 @@ LIBLUO_PUBLIC int libluo_store_get_sessions(
                 if (*which >= 0)
                         continue;
 
-                *which = duplicate_fd(e->fd);
+                *which = duplicate(e->fd);
                 if (*which < 0) {
                         r = *which;
                         goto fail;

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/vfs.h>
 
 #include "internal.h"
@@ -172,7 +174,11 @@ static void test_create(void) {
         CHECK_EQUAL(create(-ENOSPC, "n"), -ENOSPC);
         CHECK_EQUAL(create(-EMFILE, "n"), -EMFILE);
         CHECK_EQUAL(create(-EBADF, "n"), -EBADF);
+        CHECK_EQUAL(create(-ENOMEM, "n"), -ENOMEM);
+        CHECK_EQUAL(
+                create(-EINVAL, "n"), -EMEDIUMTYPE); /* what is neither device nor session may say so, too */
         CHECK_EQUAL(create(-EXDEV, "n"), -EPROTO);
+        CHECK_EQUAL(create(-EFAULT, "n"), -EPROTO); /* no address in it is the caller's */
 }
 
 static void test_retrieve(void) {
@@ -227,6 +233,8 @@ static void test_retrieve_fd(void) {
         CHECK_EQUAL(retrieve_fd(-ENOMEM, false), -ENOMEM);
         CHECK_EQUAL(retrieve_fd(-EMFILE, false), -EMFILE);
         CHECK_EQUAL(retrieve_fd(-EOPNOTSUPP, false), -EOPNOTSUPP);
+        CHECK_EQUAL(retrieve_fd(-ENOSPC, false), -ENOMEM); /* vm.overcommit_memory=2 */
+        CHECK_EQUAL(retrieve_fd(-EIO, false), -EIO);
         CHECK_EQUAL(retrieve_fd(-ELOOP, false), -EPROTO);
 }
 
@@ -240,6 +248,9 @@ static void test_finish(void) {
         CHECK_EQUAL(finish(-EBUSY, false), -EBUSY);
         CHECK_EQUAL(finish(-EINVAL, true), -EBADFD);
         CHECK_EQUAL(finish(-EINVAL, false), -EPROTO);
+        CHECK_EQUAL(finish(-EBADF, false), -EBADF);
+        CHECK_EQUAL(finish(-ENOMEM, false), -ENOMEM);
+        CHECK_EQUAL(finish(-EFAULT, false), -EPROTO);
 
         set_session(KERNEL_LUO_FINISH, -ENOTTY, false);
         kernel.is_session = false;
@@ -268,11 +279,70 @@ static void test_get_name(void) {
         CHECK_STRING(name, "untouched");
 }
 
+/* References from bundle to bundle are one deep, whichever of the two is made first. */
+static void test_shared_of_shared(void) {
+        libluo_bundle *a = NULL, *b = NULL, *c = NULL;
+        int fd;
+
+        fd = memfd_create("test", MFD_CLOEXEC);
+        REQUIRE(fd >= 0);
+
+        set_session(KERNEL_LUO_PRESERVE_FD, 0, true);
+        REQUIRE(libluo_bundle_new(5, &a) >= 0);
+        REQUIRE(libluo_bundle_new(5, &b) >= 0);
+        REQUIRE(libluo_bundle_new(5, &c) >= 0);
+
+        CHECK_EQUAL(libluo_bundle_add_shared(a, fd, "a", 0, a), -ELOOP);
+        CHECK_EQUAL(libluo_bundle_add_shared(a, fd, "a", 0, b), 0);
+        CHECK_EQUAL(libluo_bundle_add_shared(c, fd, "c", 0, a), -ELOOP);  /* refers to b */
+        CHECK_EQUAL(libluo_bundle_add_shared(b, fd, "b", 0, c), -ELOOP);  /* a refers to it */
+        CHECK_EQUAL(libluo_bundle_add_shared(a, fd, "a", 0, c), -EINVAL); /* not the one that a refers to */
+        CHECK_EQUAL(libluo_bundle_count(a), 1);
+        CHECK_EQUAL(libluo_bundle_count(b), 1);
+        CHECK_EQUAL(libluo_bundle_count(c), 0);
+
+        libluo_bundle_free(a);
+        libluo_bundle_free(b);
+        libluo_bundle_free(c);
+        close_fd(fd);
+}
+
+/* The store, in a process that no service manager started. */
+static void test_store(void) {
+        struct rlimit before, none;
+        libluo_store *store = NULL;
+        void *data = NULL;
+        size_t size;
+
+        (void) unsetenv("LISTEN_PID");
+        (void) unsetenv("NOTIFY_SOCKET");
+        REQUIRE(libluo_store_open(0, &store) >= 0);
+
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "text", 4), -ENOTCONN);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", (const void *) 8, 4), -EFAULT);
+        CHECK_EQUAL(libluo_store_get_data(store, "state", &data, &size), -ENOENT);
+
+        /* Also a limit that leaves no room for any file descriptor of a store */
+        REQUIRE(getrlimit(RLIMIT_NOFILE, &before) >= 0);
+        none = (struct rlimit) { .rlim_cur = 3, .rlim_max = before.rlim_max };
+        REQUIRE(setrlimit(RLIMIT_NOFILE, &none) >= 0);
+        CHECK_EQUAL(libluo_store_put_fd(store, "state", 1, 0), -EMFILE);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "text", 4), -EMFILE);
+        REQUIRE(setrlimit(RLIMIT_NOFILE, &before) >= 0);
+
+        (void) setenv("NOTIFY_SOCKET", "vsock:2:1234", 1);
+        CHECK_EQUAL(libluo_notify("READY=1"), -EAFNOSUPPORT);
+        (void) unsetenv("NOTIFY_SOCKET");
+
+        libluo_store_free(store);
+}
+
 /* Every error has a sentence of its own; what is not an error of this library has none. */
 static void test_strerror(void) {
-        static const int errors[] = { E2BIG, EACCES, EBADF, EBADFD, EBADMSG, EBUSY, EEXIST, EFAULT, EFBIG,
-                EINVAL, EIO, EMEDIUMTYPE, EMFILE, ENAMETOOLONG, ENODATA, ENODEV, ENOENT, ENOMEM, ENOSPC,
-                ENOSYS, EOPNOTSUPP, EPROTO, EPROTONOSUPPORT };
+        static const int errors[] = { E2BIG, EACCES, EAFNOSUPPORT, EBADF, EBADFD, EBADMSG, EBUSY, ECOMM,
+                EEXIST, EFAULT, EFBIG, EINVAL, EIO, EISNAM, ELOOP, EMEDIUMTYPE, EMFILE, ENAMETOOLONG, ENOBUFS,
+                ENODATA, ENODEV, ENOENT, ENOLINK, ENOMEM, ENOSPC, ENOSYS, ENOTCONN, EOPNOTSUPP, EPROTO,
+                EPROTONOSUPPORT, ETIMEDOUT };
 
         for (size_t i = 0; i < ELEMENTS(errors); i++) {
                 CHECK(strcmp(libluo_strerror(-errors[i]), libluo_strerror(EXDEV)) != 0);
@@ -295,6 +365,8 @@ static const struct test_case cases[] = {
         { "retrieving an fd", test_retrieve_fd },
         { "finishing", test_finish },
         { "reading a session's name", test_get_name },
+        { "bundles that are shared refer to no other", test_shared_of_shared },
+        { "a store without service manager", test_store },
         { "error texts", test_strerror },
 };
 
