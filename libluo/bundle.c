@@ -487,7 +487,8 @@ static int find_owner(
                         return -ENOLINK;
                 *ret_bundle = b->shared;
                 *ret_entry = libluo_internal_index_find(&b->shared->index, e->public.token);
-                return 0;
+                /* Dropped there, so that its content may be gone */
+                return (*ret_entry)->n_wanted > 0 ? 0 : -ENODATA;
         }
 
         *ret_bundle = b;

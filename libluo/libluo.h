@@ -368,7 +368,8 @@ int libluo_bundle_set_shared(libluo_bundle *bundle, libluo_bundle *shared);
  *
  * Returns a file descriptor, the errors of libluo_session_retrieve_fd(), or
  *   -EINVAL   no such entry, or the bundle is not an opened one
- *   -ENODATA  the entry was lost on the other side, see libluo_entry.lost, or it was dropped
+ *   -ENODATA  the entry was lost on the other side, see libluo_entry.lost, or it was dropped, here or from the shared
+ *             bundle
  *   -ENOLINK  the entry is in a shared session, and libluo_bundle_set_shared() was not called
  *   -EACCES   owner, mode or access mode could not be restored
  *   -ENOSYS   the access mode could not be restored because /proc is not mounted
