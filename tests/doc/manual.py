@@ -56,6 +56,14 @@ def header_errors():
     return {name: errors(name) for name in comments}
 
 
+def symbol_versions():
+    """{function: "1.0"} of libluo.sym: since when it is there."""
+    versions = {}
+    for version, body in re.findall(r"^LIBLUO_([0-9.]+) \{(.*?)\}", SYMBOLS.read_text(), re.S | re.M):
+        versions |= {name: version for name in re.findall(rf"^\s*({FUNCTION});$", body, re.M)}
+    return versions
+
+
 def page_list():
     """{page: [functions that have a link to it]} of docs/man/pages."""
     lines = (MAN / "pages").read_text().splitlines()
@@ -71,6 +79,7 @@ class Page:
         self.prototypes = {}
         self.errors = {}  # function: list of errors; "": those under no function's heading
         self.examples = []
+        self.history = []  # lines of the HISTORY section
         self.references = []  # all of .Xr, as "name(section)"
         self.text = (MAN / f"{name}.3").read_text()
         self.read()
@@ -101,6 +110,8 @@ class Page:
                 function = rest
             elif section == "ERRORS" and line.startswith(".It Bq Er "):
                 self.errors.setdefault(function, []).append(words[2])
+            elif section == "HISTORY":
+                self.history.append(line)
             elif section == "EXAMPLES" and macro == ".Bd":
                 example = []
 
