@@ -59,14 +59,16 @@ CASE(0, structures_unknown_numbers_device, "structures: requests that the device
         "0xba02 EINVAL, 0xba3f EINVAL, 0xba40 EINVAL, 0xba41 EINVAL, 0xba42 EINVAL, 0xba43 EINVAL, 0xba44 EINVAL, 0xbaff EINVAL")
 CASE(0, structures_unknown_numbers_session, "structures: requests that a session does not have",
         "0xba00 EINVAL, 0xba01 EINVAL, 0xba02 EINVAL, 0xba3f EINVAL, 0xba44 EINVAL, 0xbaff EINVAL")
-CASE(0, structures_directions_device, "structures: numbers of the device with other direction, size or type",
-        "0xc048ba00 ENOTTY, 0x8004ba01 ENOTTY, 0x4004ba02 EINVAL, 0xbb00 ENOTTY, 0xbb02 EINVAL")
-CASE(0, structures_directions_session, "structures: numbers of a session with other direction, size or type",
-        "0xc010ba40 ENOTTY, 0xc010ba41 ENOTTY, 0x8004ba43 ENOTTY, 0x4004ba44 EINVAL, 0xbb40 ENOTTY, 0xbb44 EINVAL")
+CASE(0, structures_directions_device, "structures: numbers of the device with other direction or size",
+        "0xc048ba00 ENOTTY, 0x8004ba01 ENOTTY, 0x4004ba02 EINVAL")
+CASE(0, structures_directions_session, "structures: numbers of a session with other direction or size",
+        "0xc010ba40 ENOTTY, 0xc010ba41 ENOTTY, 0x8004ba43 ENOTTY, 0x4004ba44 EINVAL")
 CASE(0, structures_order_of_number_and_pointer, "structures: no pointer, and a wrong request",
         "unknown number on the device EINVAL, wrong direction on the device EFAULT, unknown number on a session EINVAL, wrong direction on a session EFAULT, request of incoming sessions EFAULT")
-CASE(0, structures_terminal_request, "structures: isatty, of which the kernel sees the number only",
-        "device ENOTTY, session EINVAL")
+CASE(0, structures_foreign_requests_device, "structures: other drivers' requests on the device",
+        "0xbb00 ENOTTY, 0xbb02 EINVAL, isatty ENOTTY")
+CASE(0, structures_foreign_requests_session, "structures: other drivers' requests on a session",
+        "0xbb40 ENOTTY, 0xbb44 EINVAL, isatty EINVAL")
 CASE(0, structures_other_files, "structures: LUO's requests on other files",
         "memfd ENOTTY, pipe ENOTTY, socket ENOTTY, eventfd ENOTTY, folder ENOTTY, /dev/null ENOTTY, O_PATH EBADF, no file EBADF")
 

@@ -308,8 +308,6 @@ void structures_directions_device(void) {
         observe_number(fd, _IOWR(0xBA, 0x00, struct kernel_luo_session));
         observe_number(fd, _IOR(0xBA, 0x01, uint32_t));
         observe_number(fd, _IOW(0xBA, 0x02, uint32_t));
-        observe_number(fd, _IO(0xBB, 0x00));
-        observe_number(fd, _IO(0xBB, 0x02));
         close(fd);
 }
 
@@ -320,8 +318,6 @@ void structures_directions_session(void) {
         observe_number(fd, _IOWR(0xBA, 0x41, struct kernel_luo_fd));
         observe_number(fd, _IOR(0xBA, 0x43, uint32_t));
         observe_number(fd, _IOW(0xBA, 0x44, uint32_t));
-        observe_number(fd, _IO(0xBB, 0x40));
-        observe_number(fd, _IO(0xBB, 0x44));
         close(fd);
 }
 
@@ -339,14 +335,23 @@ void structures_order_of_number_and_pointer(void) {
         close(session_fd);
 }
 
-void structures_terminal_request(void) {
-        int fd = open_device(O_RDWR | O_CLOEXEC), session_fd;
+/* Requests of other drivers: a program may ask any file whether it is a terminal, for example. */
+void structures_foreign_requests_device(void) {
+        int fd = open_device(O_RDWR | O_CLOEXEC);
 
-        observe("device %s", outcome(isatty(fd) ? 0 : -errno));
+        observe_number(fd, _IO(0xBB, 0x00));
+        observe_number(fd, _IO(0xBB, 0x02));
+        observe("isatty %s", outcome(isatty(fd) ? 0 : -errno));
         close(fd);
-        session_fd = create("structures");
-        observe("session %s", outcome(isatty(session_fd) ? 0 : -errno));
-        close(session_fd);
+}
+
+void structures_foreign_requests_session(void) {
+        int fd = create("structures");
+
+        observe_number(fd, _IO(0xBB, 0x40));
+        observe_number(fd, _IO(0xBB, 0x44));
+        observe("isatty %s", outcome(isatty(fd) ? 0 : -errno));
+        close(fd);
 }
 
 static void observe_on_file(const char *what, int fd) {
