@@ -5,7 +5,7 @@
 IMAGE = patched
 SECONDS = 600
 
-.PHONY: all demo check check-quick fuzz format clean clean-cache help
+.PHONY: all demo check check-quick fuzz bench format clean clean-cache help
 
 all: ## build libluo and luoctl natively into build/
 	@scripts/build-native >/dev/null
@@ -22,11 +22,14 @@ check-quick: ## the tests that need no VM
 fuzz: ## run the fuzzers for a while (SECONDS=600)
 	@scripts/fuzz $(SECONDS)
 
+bench: ## what libluo costs over raw ioctls, on the kernel and in the emulator
+	@scripts/bench
+
 format: ## format the C code
 	@scripts/in-tools sh -c 'git ls-files "*.c" "*.h" | xargs clang-format -i'
 
 clean: ## remove build/
-	@rm -rf build build-dev build-fuzz
+	@rm -rf build build-dev build-fuzz build-bench
 
 clean-cache: ## remove the cache: tools, kernel, systemd, images
 	@scripts/clean-cache

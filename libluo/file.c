@@ -52,6 +52,8 @@ int libluo_internal_restore_inode(int fd, const libluo_entry *e) {
                 return -EACCES;
 
         mode = e->mode;
+        if ((st.st_mode & 07777) == mode)
+                return 0;
 
         /* With F_SEAL_EXEC the x bits stay what they are, and the kernel makes restored files with all of them set. */
         seals = fcntl(fd, F_GET_SEALS);
