@@ -90,11 +90,14 @@ locked() {
     fi
 }
 
-# host_packages COMMAND=PACKAGE...: install what the host lacks
+# host_packages COMMAND=PACKAGE|NAME.pc=PACKAGE...: install what the host lacks; NAME.pc is a library for pkg-config
 host_packages() {
     local pair missing=()
     for pair; do
-        [ -n "$(PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%=*}")" ] || missing+=("${pair#*=}")
+        case ${pair%%=*} in
+        *.pc) pkg-config --exists "$(basename "${pair%%=*}" .pc)" 2>/dev/null ;;
+        *) [ -n "$(PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%=*}")" ] ;;
+        esac || missing+=("${pair#*=}")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
     command -v apt-get >/dev/null || die "This host lacks: ${missing[*]}." "Install these (names are Debian's) and try again."
