@@ -3,13 +3,13 @@
 /*
  * The table of cases: CASE(boot, function, name, expected result). No #pragma once: it is included with different
  * definitions of CASE. The cases of a boot run in this order; their places in the table are their numbers in
- * docs/conformance.md.
+ * docs/conformance.md. A KERNEL_CASE is one that luo-emulate does not take part in; docs/conformance.md says why.
  */
 
 CASE(0, device_cold_boot, "device: RETRIEVE_SESSION at a cold boot", "ENOENT")
 CASE(0, device_cloexec, "device: open with O_CLOEXEC", "ok, FD_CLOEXEC set")
 CASE(0, device_without_cloexec, "device: open without O_CLOEXEC", "ok, FD_CLOEXEC not set")
-CASE(0, device_is_character_device, "device: fstat", "character device")
+KERNEL_CASE(0, device_is_character_device, "device: fstat", "character device")
 CASE(0, device_opened_twice, "device: open while it is open", "EBUSY (2 times)")
 CASE(0, device_failed_open_keeps_it_busy, "device: a failed open does not end the first one",
         "second EBUSY, third EBUSY, afterwards ok")
@@ -65,9 +65,9 @@ CASE(0, structures_directions_session, "structures: numbers of a session with ot
         "0xc010ba40 ENOTTY, 0xc010ba41 ENOTTY, 0x8004ba43 ENOTTY, 0x4004ba44 EINVAL")
 CASE(0, structures_order_of_number_and_pointer, "structures: no pointer, and a wrong request",
         "unknown number on the device EINVAL, wrong direction on the device EFAULT, unknown number on a session EINVAL, wrong direction on a session EFAULT, request of incoming sessions EFAULT")
-CASE(0, structures_foreign_requests_device, "structures: other drivers' requests on the device",
+KERNEL_CASE(0, structures_foreign_requests_device, "structures: other drivers' requests on the device",
         "0xbb00 ENOTTY, 0xbb02 EINVAL, isatty ENOTTY")
-CASE(0, structures_foreign_requests_session, "structures: other drivers' requests on a session",
+KERNEL_CASE(0, structures_foreign_requests_session, "structures: other drivers' requests on a session",
         "0xbb40 ENOTTY, 0xbb44 EINVAL, isatty EINVAL")
 CASE(0, structures_other_files, "structures: LUO's requests on other files",
         "memfd ENOTTY, pipe ENOTTY, socket ENOTTY, eventfd ENOTTY, folder ENOTTY, /dev/null ENOTTY, O_PATH EBADF, no file EBADF")

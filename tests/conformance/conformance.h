@@ -33,7 +33,9 @@
 #endif
 
 #define CASE(boot, function, name, expected) void function(void);
+#define KERNEL_CASE CASE
 #include "cases.h"
+#undef KERNEL_CASE
 #undef CASE
 
 /* Adds to the result of the case; what is added is separated by commas. */
