@@ -9,10 +9,12 @@
 #include "process.h"
 #include "trace.h"
 
+/* Room for the keys behind a string */
+#define RESERVED 128
+
 static void append(struct trace *trace, const char *text) {
         size_t n = strlen(text);
 
-        /* Room for everything: names, the longest of all values, are escaped to at most four times their 63 bytes */
         if (trace->length + n < sizeof(trace->line)) {
                 memcpy(trace->line + trace->length, text, n);
                 trace->length += n;
@@ -67,7 +69,8 @@ void trace_string(struct trace *trace, const char *name, const char *value) {
 
         key(trace, name);
         append(trace, "\"");
-        for (; *value; value++) {
+        /* Only a service's STATUS= can be longer than there is room, and what comes behind it has to be there */
+        for (; *value && trace->length < sizeof(trace->line) - RESERVED; value++) {
                 char text[8];
 
                 if (*value == '"' || *value == '\\' || (unsigned char) *value < 0x20 ||

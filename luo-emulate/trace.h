@@ -14,7 +14,7 @@
 struct trace {
         int fd; /* -1: off */
         unsigned boot;
-        char line[1024];
+        char line[2048];
         size_t length;
 };
 
