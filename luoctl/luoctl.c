@@ -1,233 +1,373 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <inttypes.h>
-#include <stdbool.h>
+#include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <libluo.h>
 
-/* Exit codes, see luoctl(1). */
+#include "luoctl.h"
+
+/* Options by bit, so that a command can say which ones have a meaning for it */
 enum {
-        EXIT_NOT_AVAILABLE = 3, /* no LUO in this kernel */
-        EXIT_BUSY = 4,
-        EXIT_USAGE = 2,
+        OPTION_HELP = 1 << 0,
+        OPTION_VERSION = 1 << 1,
+        OPTION_JSON = 1 << 2,
+        OPTION_NO_LEGEND = 1 << 3,
+        OPTION_ALL = 1 << 4,
+        OPTION_PROCESS = 1 << 5,
+        OPTION_SESSION = 1 << 6,
+        OPTION_FD = 1 << 7,
+        OPTION_MEMFD = 1 << 8,
+        OPTION_OUTPUT = 1 << 9,
 };
 
-static bool arg_json = false;
+static const struct {
+        int bit;
+        const char *name;
+        const char *value; /* NULL: it takes none */
+        const char *help;
+} options[] = {
+        { OPTION_HELP, "help", NULL, "Show this help (-h)" },
+        { OPTION_VERSION, "version", NULL, "Show the version" },
+        { OPTION_JSON, "json", NULL, "Print JSON" },
+        { OPTION_NO_LEGEND, "no-legend", NULL, "Print neither column headers nor a summary" },
+        { OPTION_ALL, "all", NULL, "Also what is lost by design, see luoctl(1) (-a)" },
+        { OPTION_PROCESS, "process", "PID", "The file descriptors of a process instead" },
+        { OPTION_SESSION, "session", "FD", "The session's file descriptor (3)" },
+        { OPTION_FD, "fd", "FD", "Preserve this file descriptor instead of FILE" },
+        { OPTION_MEMFD, "memfd", NULL, "Preserve a copy of the content, in a new memfd" },
+        { OPTION_OUTPUT, "output", "FILE", "Write to FILE instead of stdout (-o)" },
+};
 
-/* Finds out who holds the device: at most one process can. Returns false if nobody is seen to. */
-static bool find_holder(pid_t *ret_pid, char ret_name[static 64]) {
-        struct dirent *process;
-        bool found = false;
-        DIR *proc;
+/* A name of two words is a command of a group. */
+static const struct command {
+        const char *name;
+        const char *operands;
+        const char *help;
+        int options;
+        size_t min_operands, max_operands;
+        bool runs_program;
+        int (*run)(const struct arguments *arguments);
+} commands[] = {
+        { "status", "", "Show whether this kernel can keep file descriptors over a kexec", OPTION_JSON, 0, 0,
+                false, command_status },
+        { "list", "[UNIT...]", "List what is in the fd stores of all or these units",
+                OPTION_JSON | OPTION_NO_LEGEND, 0, SIZE_MAX, false, command_list },
+        { "show", "UNIT", "Show the fd store of a unit, and its settings", OPTION_JSON | OPTION_NO_LEGEND, 1,
+                1, false, command_show },
+        { "check", "[UNIT...]", "Tell what would survive a kexec, and what would not and why",
+                OPTION_JSON | OPTION_NO_LEGEND | OPTION_ALL | OPTION_PROCESS, 0, SIZE_MAX, false,
+                command_check },
+        { "dump", "FILE", "Show the index of a bundle, or systemd's map (-: stdin)",
+                OPTION_JSON | OPTION_NO_LEGEND, 1, 1, false, command_dump },
+        { "session create", "NAME -- PROGRAM...", "Run a program with a new, outgoing session", 0, 1, 1, true,
+                command_session_create },
+        { "session retrieve", "NAME -- PROGRAM...", "Run a program with a session of the previous system", 0,
+                1, 1, true, command_session_retrieve },
+        { "session preserve", "TOKEN [FILE]", "Put a file into an outgoing session (-: stdin)",
+                OPTION_SESSION | OPTION_FD | OPTION_MEMFD, 1, 2, false, command_session_preserve },
+        { "session get", "TOKEN", "Write the content of a file in an incoming session to stdout",
+                OPTION_SESSION | OPTION_OUTPUT, 1, 1, false, command_session_get },
+        { "session finish", "", "End an incoming session", OPTION_SESSION, 0, 0, false,
+                command_session_finish },
+        { "session name", "", "Show the name of a session", OPTION_SESSION | OPTION_JSON, 0, 0, false,
+                command_session_name },
+};
 
-        proc = opendir("/proc");
-        if (!proc)
-                return false;
+/* For messages; NULL as long as it is not known */
+static const struct command *current_command;
 
-        while (!found && (process = readdir(proc))) {
-                char path[300];
-                struct dirent *entry;
-                DIR *fds;
-
-                if (process->d_name[0] < '1' || process->d_name[0] > '9')
-                        continue;
-
-                (void) snprintf(path, sizeof(path), "/proc/%s/fd", process->d_name);
-                fds = opendir(path);
-                if (!fds)
-                        continue;
-
-                while (!found && (entry = readdir(fds))) {
-                        char target[64];
-                        ssize_t n;
-
-                        n = readlinkat(dirfd(fds), entry->d_name, target, sizeof(target) - 1);
-                        if (n < 0)
-                                continue;
-                        target[n] = 0;
-                        found = strcmp(target, "/dev/liveupdate") == 0;
-                }
-
-                (void) closedir(fds);
-
-                if (found) {
-                        FILE *f;
-
-                        *ret_pid = (pid_t) strtol(process->d_name, NULL, 10);
-                        (void) snprintf(path, sizeof(path), "/proc/%s/comm", process->d_name);
-                        (void) snprintf(ret_name, 64, "?");
-
-                        f = fopen(path, "re");
-                        if (f) {
-                                if (fgets(ret_name, 64, f))
-                                        ret_name[strcspn(ret_name, "\n")] = 0;
-                                (void) fclose(f);
-                        }
-                }
-        }
-
-        (void) closedir(proc);
-        return found;
-}
-
-static void print_json_string(const char *s) {
-        putchar('"');
-        for (; *s; s++)
-                if (*s == '"' || *s == '\\')
-                        printf("\\%c", *s);
-                else if ((unsigned char) *s < 0x20 || (unsigned char) *s >= 0x7f)
-                        printf("\\u%04x", (unsigned char) *s);
-                else
-                        putchar(*s);
-        putchar('"');
-}
-
-static int verb_status(void) {
-        char holder_name[64];
-        pid_t holder_pid = 0;
-        uint64_t features = 0;
-        const char *state;
-        bool holder = false;
-        int fd, r = 0;
-
-        fd = libluo_device_open(0);
-        if (fd >= 0) {
-                r = libluo_device_probe(fd, &features);
-                (void) close(fd);
-        } else
-                r = fd;
-
-        switch (r) {
-        case 0:
-                state = "available";
-                break;
-        case -ENODEV:
-                state = "not available";
-                break;
-        case -EBUSY:
-                state = "busy";
-                holder = find_holder(&holder_pid, holder_name);
-                break;
-        case -EIO:
-                state = "broken";
-                break;
-        default:
-                fprintf(stderr, "luoctl: /dev/liveupdate: %s.\n", libluo_strerror(r));
-                return EXIT_FAILURE;
-        }
-
-        if (arg_json) {
-                printf("{\"device\":\"/dev/liveupdate\",\"state\":");
-                print_json_string(state);
-                if (r == 0)
-                        printf(",\"features\":[%s]",
-                                features & LIBLUO_FEATURE_SESSION_GET_NAME ? "\"session-get-name\"" : "");
-                if (holder) {
-                        printf(",\"holder\":{\"pid\":%" PRIiMAX ",\"name\":", (intmax_t) holder_pid);
-                        print_json_string(holder_name);
-                        printf("}");
-                }
-                printf("}\n");
-        } else {
-                printf("  Device: /dev/liveupdate\n");
-                printf("   State: %s\n", state);
-                if (r < 0)
-                        printf("  Reason: %s\n", libluo_strerror(r));
-                if (r == 0)
-                        printf("Features: %s\n",
-                                features & LIBLUO_FEATURE_SESSION_GET_NAME ? "session-get-name" : "-");
-                if (holder)
-                        printf("  Holder: %s (PID %" PRIiMAX ")\n", holder_name, (intmax_t) holder_pid);
-        }
-
-        switch (r) {
+int exit_status(int error) {
+        switch (error) {
         case 0:
                 return EXIT_SUCCESS;
         case -ENODEV:
                 return EXIT_NOT_AVAILABLE;
         case -EBUSY:
                 return EXIT_BUSY;
+        case -ENOENT:
+        case -ESRCH:
+                return EXIT_NOT_FOUND;
         default:
                 return EXIT_FAILURE;
         }
 }
 
-static const struct verb {
-        const char *name;
-        int (*run)(void);
-        const char *help;
-} verbs[] = {
-        { "status", verb_status, "Show whether this kernel can keep file descriptors over a kexec" },
-};
+static void complain(const char *format, va_list ap) __attribute__((format(printf, 1, 0)));
 
-static void help(void) {
-        printf("luoctl [OPTIONS...] COMMAND\n\n"
-               "Look at the kernel's Live Update Orchestrator.\n\n"
-               "Commands:\n");
-        for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-                printf("  %-10s %s\n", verbs[i].name, verbs[i].help);
-        printf("\nOptions:\n"
-               "  -h --help     Show this help\n"
-               "     --version  Show the version\n"
-               "     --json     Print JSON\n\n"
-               "See the luoctl(1) man page for details.\n");
+static void complain(const char *format, va_list ap) {
+        (void) fflush(stdout); /* what was printed before comes before, if both go to one place */
+        fputs("luoctl: ", stderr);
+        (void) vfprintf(stderr, format, ap);
+}
+
+int fail(int error, const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        complain(format, ap);
+        va_end(ap);
+        fputs(".\n", stderr);
+
+        return exit_status(error);
+}
+
+int usage_error(const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        complain(format, ap);
+        va_end(ap);
+        fprintf(stderr, ". Try \"luoctl %s%s--help\".\n", current_command ? current_command->name : "",
+                current_command ? " " : "");
+
+        return EXIT_USAGE;
+}
+
+bool parse_number(const char *text, uint64_t maximum, uint64_t *ret) {
+        unsigned long long value;
+        bool hexadecimal;
+        char *end;
+
+        /* strtoull(3) takes signs and white space as well */
+        if (*text < '0' || *text > '9')
+                return false;
+
+        hexadecimal = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+        errno = 0;
+        value = strtoull(text, &end, hexadecimal ? 16 : 10);
+        if (errno != 0 || *end != 0 || value > maximum)
+                return false;
+
+        *ret = value;
+        return true;
+}
+
+static void print_options(int bits) {
+        printf("Options:\n");
+        for (size_t i = 0; i < ELEMENTS(options); i++)
+                if (bits & options[i].bit) {
+                        char text[32];
+
+                        (void) snprintf(text, sizeof(text), "--%s%s%s", options[i].name,
+                                options[i].value ? "=" : "", options[i].value ? options[i].value : "");
+                        printf("  %-15s %s\n", text, options[i].help);
+                }
+}
+
+static void print_help(const struct command *command) {
+        if (command) {
+                printf("luoctl %s%s%s%s\n\n%s.\n\n", command->name, command->options ? " [OPTIONS...]" : "",
+                        *command->operands ? " " : "", command->operands, command->help);
+                print_options(command->options | OPTION_HELP);
+        } else {
+                printf("luoctl [OPTIONS...] COMMAND\n\n"
+                       "Look at the kernel's Live Update Orchestrator, and at what it would keep over a kexec.\n\n"
+                       "Commands:\n");
+                for (size_t i = 0; i < ELEMENTS(commands); i++) {
+                        char text[64];
+
+                        (void) snprintf(text, sizeof(text), "%s %s", commands[i].name, commands[i].operands);
+                        printf("  %-36s %s\n", text, commands[i].help);
+                }
+                printf("\n");
+                print_options(OPTION_HELP | OPTION_VERSION | OPTION_JSON | OPTION_NO_LEGEND);
+                printf("\n\"luoctl COMMAND --help\" shows the options of a command.\n");
+        }
+
+        printf("\nSee the luoctl(1) man page for details.\n");
+}
+
+/* Finds the command that the first one or two of the operands name. Returns how many it took, or 0. */
+static size_t find_command(char *const *operands, size_t n_operands, const struct command **ret) {
+        for (size_t i = 0; n_operands > 0 && i < ELEMENTS(commands); i++) {
+                const char *name = commands[i].name, *second = strchr(name, ' ');
+                size_t length = second ? (size_t) (second - name) : strlen(name);
+
+                if (strlen(operands[0]) != length || memcmp(operands[0], name, length) != 0)
+                        continue;
+                if (second && (n_operands < 2 || strcmp(operands[1], second + 1) != 0))
+                        continue;
+
+                *ret = commands + i;
+                return second ? 2 : 1;
+        }
+
+        return 0;
+}
+
+static int unknown_command(char *const *operands, size_t n_operands) {
+        if (n_operands == 0)
+                return usage_error("a command is missing");
+        if (strcmp(operands[0], "session") != 0)
+                return usage_error("unknown command \"%s\"", operands[0]);
+        if (n_operands == 1)
+                return usage_error("\"session\" needs to be followed by what to do with it");
+        return usage_error("unknown command \"session %s\"", operands[1]);
+}
+
+static int set_option(struct arguments *arguments, int bit, const char *value) {
+        uint64_t number;
+
+        switch (bit) {
+        case OPTION_JSON:
+                arguments->json = true;
+                break;
+        case OPTION_NO_LEGEND:
+                arguments->legend = false;
+                break;
+        case OPTION_ALL:
+                arguments->all = true;
+                break;
+        case OPTION_PROCESS:
+                if (!parse_number(value, INT_MAX, &number) || number == 0)
+                        return usage_error("--process takes a process id, not \"%s\"", value);
+                arguments->process = (pid_t) number;
+                break;
+        case OPTION_SESSION:
+                if (!parse_number(value, INT_MAX, &number))
+                        return usage_error(
+                                "--session takes the number of a file descriptor, not \"%s\"", value);
+                arguments->session_fd = (int) number;
+                break;
+        case OPTION_FD:
+                if (!parse_number(value, INT_MAX, &number))
+                        return usage_error("--fd takes the number of a file descriptor, not \"%s\"", value);
+                arguments->fd = (int) number;
+                break;
+        case OPTION_MEMFD:
+                arguments->memfd = true;
+                break;
+        case OPTION_OUTPUT:
+                arguments->output = value;
+                break;
+        }
+
+        return 0;
+}
+
+/* Reads the options among the first argc arguments. Returns 0 or an exit status. */
+static int parse_options(int argc, char *argv[], struct arguments *ret_arguments, int *ret_given) {
+        struct option long_options[ELEMENTS(options) + 1] = {};
+        int c, r, given = 0;
+
+        for (size_t i = 0; i < ELEMENTS(options); i++)
+                long_options[i] = (struct option) {
+                        .name = options[i].name,
+                        .has_arg = options[i].value ? required_argument : no_argument,
+                        .val = options[i].bit << 8, /* apart from all characters */
+                };
+
+        while ((c = getopt_long(argc, argv, "hao:", long_options, NULL)) >= 0) {
+                switch (c) {
+                case '?':
+                        /* getopt_long() has said what is wrong */
+                        fprintf(stderr, "Try \"luoctl --help\".\n");
+                        return EXIT_USAGE;
+                case 'h':
+                        c = OPTION_HELP;
+                        break;
+                case 'a':
+                        c = OPTION_ALL;
+                        break;
+                case 'o':
+                        c = OPTION_OUTPUT;
+                        break;
+                default:
+                        c >>= 8;
+                }
+
+                given |= c;
+                r = set_option(ret_arguments, c, optarg);
+                if (r > 0)
+                        return r;
+        }
+
+        *ret_given = given;
+        return 0;
+}
+
+static int check_arguments(const struct command *command, const struct arguments *arguments, int given) {
+        for (size_t i = 0; i < ELEMENTS(options); i++)
+                if (given & options[i].bit & ~command->options)
+                        return usage_error("--%s has no meaning for \"%s\"", options[i].name, command->name);
+
+        if (arguments->n_operands < command->min_operands)
+                return usage_error("too few arguments");
+        if (arguments->n_operands > command->max_operands)
+                return usage_error("too many arguments");
+        if (command->runs_program && (!arguments->program || !arguments->program[0]))
+                return usage_error("a program to run is missing, behind \"--\"");
+
+        return 0;
+}
+
+static int run(int argc, char *argv[]) {
+        struct arguments arguments = {
+                .legend = true,
+                .session_fd = FIRST_PASSED_FD,
+                .fd = -1,
+        };
+        const struct command *command = NULL;
+        size_t n_words;
+        int r, given, end;
+
+        /* Options end at "--", and what follows is not mixed up with what comes before */
+        for (end = 1; end < argc && strcmp(argv[end], "--") != 0; end++)
+                ;
+
+        r = parse_options(end, argv, &arguments, &given);
+        if (r > 0)
+                return r;
+
+        arguments.operands = argv + optind;
+        arguments.n_operands = (size_t) (end - optind);
+
+        n_words = find_command(arguments.operands, arguments.n_operands, &command);
+        current_command = command;
+        if (given & OPTION_HELP) {
+                if (arguments.n_operands > 0 && !command)
+                        return unknown_command(arguments.operands, arguments.n_operands);
+                print_help(command);
+                return EXIT_SUCCESS;
+        }
+        if (given & OPTION_VERSION) {
+                printf("luoctl %s\n", libluo_version());
+                return EXIT_SUCCESS;
+        }
+        if (!command)
+                return unknown_command(arguments.operands, arguments.n_operands);
+
+        if (end < argc) {
+                if (command->runs_program)
+                        arguments.program = argv + end + 1;
+                else {
+                        /* More operands, that may begin with a dash; argv ends with a NULL that is moved as well */
+                        memmove(argv + end, argv + end + 1, (size_t) (argc - end) * sizeof(*argv));
+                        arguments.n_operands += (size_t) (argc - end - 1);
+                }
+        }
+        arguments.operands += n_words;
+        arguments.n_operands -= n_words;
+
+        r = check_arguments(command, &arguments, given);
+        if (r > 0)
+                return r;
+
+        return command->run(&arguments);
 }
 
 int main(int argc, char *argv[]) {
-        enum {
-                ARG_VERSION = 0x100,
-                ARG_JSON,
-        };
-        static const struct option options[] = {
-                { "help", no_argument, NULL, 'h' },
-                { "version", no_argument, NULL, ARG_VERSION },
-                { "json", no_argument, NULL, ARG_JSON },
-                {},
-        };
-        int c, r = -1;
+        int r;
 
-        while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
-                switch (c) {
-                case 'h':
-                        help();
-                        return EXIT_SUCCESS;
-                case ARG_VERSION:
-                        printf("luoctl %s\n", libluo_version());
-                        return EXIT_SUCCESS;
-                case ARG_JSON:
-                        arg_json = true;
-                        break;
-                default:
-                        fprintf(stderr, "Try \"luoctl --help\".\n");
-                        return EXIT_USAGE;
-                }
-
-        if (argc - optind != 1) {
-                fprintf(stderr, "luoctl: %s. Try \"luoctl --help\".\n",
-                        argc == optind ? "a command is missing" : "too many arguments");
-                return EXIT_USAGE;
-        }
-
-        for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-                if (strcmp(argv[optind], verbs[i].name) == 0)
-                        r = verbs[i].run();
-        if (r < 0) {
-                fprintf(stderr, "luoctl: unknown command \"%s\". Try \"luoctl --help\".\n", argv[optind]);
-                return EXIT_USAGE;
-        }
-
-        if (fflush(stdout) != 0 || ferror(stdout)) {
-                fprintf(stderr, "luoctl: cannot write: %s\n", strerror(errno));
-                return EXIT_FAILURE;
-        }
+        r = run(argc, argv);
+        if (fflush(stdout) != 0 || ferror(stdout))
+                return fail(-EIO, "cannot write to stdout: %s", strerror(errno));
 
         return r;
 }

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+
+#include "luoctl.h"
+#include "manager.h"
+
+/* In the place of manager.c where there is no libsystemd to build with */
+int manager_read_stores(
+        char *const *units, size_t n_units, struct unit_store **ret_stores, size_t *ret_n_stores) {
+        (void) units;
+        (void) n_units;
+        (void) ret_stores;
+        (void) ret_n_stores;
+
+        return fail(-EOPNOTSUPP,
+                "this luoctl was built without libsystemd, so it cannot ask systemd for fd stores; "
+                "rebuild it with -Dsystemd=enabled");
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sys/sysmacros.h>
+
+#include <systemd/sd-bus.h>
+
+#include "luoctl.h"
+#include "manager.h"
+
+#define SERVICE "org.freedesktop.systemd1"
+#define MANAGER_PATH "/org/freedesktop/systemd1"
+#define MANAGER_INTERFACE "org.freedesktop.systemd1.Manager"
+#define SERVICE_INTERFACE "org.freedesktop.systemd1.Service"
+
+struct stores {
+        struct unit_store *stores;
+        size_t n;
+};
+
+static const char *reason(const sd_bus_error *error, int r) {
+        return error->message ? error->message : strerror(-r);
+}
+
+/* "name" is short for "name.service", as for systemctl(1). Returns a string for free(3), or NULL: out of memory. */
+static char *unit_name(const char *name) {
+        static const char *const types[] = { ".service", ".socket", ".target", ".device", ".mount",
+                ".automount", ".swap", ".timer", ".path", ".slice", ".scope" };
+        size_t length = strlen(name);
+        char *result;
+
+        for (size_t i = 0; i < ELEMENTS(types); i++)
+                if (length > strlen(types[i]) && strcmp(name + length - strlen(types[i]), types[i]) == 0)
+                        return strdup(name);
+
+        return asprintf(&result, "%s.service", name) < 0 ? NULL : result;
+}
+
+/* Reads a property of a service; one that this systemd does not know is left as it is. */
+static int read_property(sd_bus *bus, const char *path, const char *name, char type, void *ret) {
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        switch (type) {
+        case 'u':
+                r = sd_bus_get_property_trivial(
+                        bus, SERVICE, path, SERVICE_INTERFACE, name, &error, 'u', ret);
+                break;
+        case 's':
+                r = sd_bus_get_property_string(bus, SERVICE, path, SERVICE_INTERFACE, name, &error, ret);
+                break;
+        default:
+                r = sd_bus_get_property_strv(bus, SERVICE, path, SERVICE_INTERFACE, name, &error, ret);
+        }
+
+        if (r < 0 && sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_PROPERTY))
+                r = 0;
+        sd_bus_error_free(&error);
+        return r;
+}
+
+static int read_entries(sd_bus_message *reply, struct unit_store *store) {
+        int r;
+
+        r = sd_bus_message_enter_container(reply, 'a', "(suuutuusu)");
+        if (r < 0)
+                return r;
+
+        for (;;) {
+                uint32_t mode, major, minor, represented_major, represented_minor, flags;
+                const char *name, *path;
+                struct stored_fd *fds;
+                uint64_t inode;
+
+                r = sd_bus_message_read(reply, "(suuutuusu)", &name, &mode, &major, &minor, &inode,
+                        &represented_major, &represented_minor, &path, &flags);
+                if (r <= 0)
+                        return r;
+
+                fds = reallocarray(store->fds, store->n_fds + 1, sizeof(*fds));
+                if (!fds)
+                        return -ENOMEM;
+                store->fds = fds;
+                fds[store->n_fds] = (struct stored_fd) {
+                        .name = strdup(name),
+                        .mode = mode,
+                        .device = makedev(major, minor),
+                        .inode = inode,
+                        .represented_device = makedev(represented_major, represented_minor),
+                        .path = strdup(path),
+                        .open_flags = (int) flags,
+                };
+                store->n_fds++;
+                if (!fds[store->n_fds - 1].name || !fds[store->n_fds - 1].path)
+                        return -ENOMEM;
+        }
+}
+
+/* Returns 0, or a negative errno with *ret_error filled in. -ENOENT: there is no such unit. */
+static int dump_store(sd_bus *bus, struct unit_store *store, sd_bus_error *ret_error) {
+        sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_call_method(bus, SERVICE, MANAGER_PATH, MANAGER_INTERFACE, "DumpUnitFileDescriptorStore",
+                ret_error, &reply, "s", store->unit);
+        if (r < 0) {
+                if (sd_bus_error_has_name(ret_error, "org.freedesktop.systemd1.FileDescriptorStoreDisabled"))
+                        return 0;
+                if (sd_bus_error_has_name(ret_error, "org.freedesktop.systemd1.NoSuchUnit"))
+                        return -ENOENT;
+                /* By the policy of the bus, whose own words do not help */
+                if (sd_bus_error_has_name(ret_error, SD_BUS_ERROR_ACCESS_DENIED)) {
+                        sd_bus_error_free(ret_error);
+                        (void) sd_bus_error_set(ret_error, SD_BUS_ERROR_ACCESS_DENIED,
+                                "systemd tells only root what is in fd stores");
+                        return -EACCES;
+                }
+                if (sd_bus_error_has_name(ret_error, SD_BUS_ERROR_UNKNOWN_METHOD)) {
+                        sd_bus_error_free(ret_error);
+                        (void) sd_bus_error_set(ret_error, SD_BUS_ERROR_NOT_SUPPORTED,
+                                "this systemd does not tell what is in fd stores, systemd 254 and later do");
+                        return -EOPNOTSUPP;
+                }
+                return r;
+        }
+
+        r = read_entries(reply, store);
+        sd_bus_message_unref(reply);
+        return r;
+}
+
+/* Reads the store of one unit. A unit that is not named by the user may be gone, or have an empty store: it is left out. */
+static int read_store(sd_bus *bus, const char *unit, bool named, struct stores *stores) {
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        struct unit_store store = {}, *all;
+        uint32_t n_stored = 0;
+        char *path = NULL;
+        int r, status = 0;
+
+        store.unit = unit_name(unit);
+        if (!store.unit) {
+                r = -ENOMEM;
+                goto failed;
+        }
+
+        r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", store.unit, &path);
+        if (r < 0)
+                goto failed;
+
+        if (!named) {
+                r = read_property(bus, path, "NFileDescriptorStore", 'u', &n_stored);
+                if (r < 0)
+                        goto failed;
+                if (n_stored == 0)
+                        goto leave_out;
+        }
+
+        r = dump_store(bus, &store, &error);
+        if (r == -ENOENT && !named)
+                goto leave_out;
+        if (r < 0)
+                goto failed;
+
+        r = read_property(bus, path, "FileDescriptorStorePreserve", 's', &store.preserve);
+        if (r >= 0)
+                r = read_property(bus, path, "FileDescriptorStoreMax", 'u', &store.maximum);
+        if (r >= 0)
+                r = read_property(bus, path, "LUOSession", 'a', &store.sessions);
+        if (r >= 0 && !store.preserve) {
+                store.preserve = strdup("no");
+                r = store.preserve ? 0 : -ENOMEM;
+        }
+        if (r < 0)
+                goto failed;
+
+        all = reallocarray(stores->stores, stores->n + 1, sizeof(*all));
+        if (!all) {
+                r = -ENOMEM;
+                goto failed;
+        }
+        stores->stores = all;
+        all[stores->n++] = store;
+
+        free(path);
+        sd_bus_error_free(&error);
+        return 0;
+
+failed:
+        status = fail(r, "%s: %s", store.unit ? store.unit : unit, reason(&error, r));
+
+leave_out:
+        unit_store_done(&store);
+        free(path);
+        sd_bus_error_free(&error);
+        return status;
+}
+
+/* Reads the stores of all services. Returns 0 or an exit status. */
+static int read_all_stores(sd_bus *bus, struct stores *stores) {
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_message *reply = NULL;
+        int r, status = 0;
+
+        r = sd_bus_call_method(bus, SERVICE, MANAGER_PATH, MANAGER_INTERFACE, "ListUnitsByPatterns", &error,
+                &reply, "asas", 0, 1, "*.service");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
+
+        while (r >= 0 && status == 0) {
+                const char *unit;
+
+                r = sd_bus_message_read(
+                        reply, "(ssssssouso)", &unit, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+                if (r <= 0)
+                        break;
+
+                status = read_store(bus, unit, /* named= */ false, stores);
+        }
+
+        if (r < 0)
+                status = fail(r, "cannot list the units of systemd: %s", reason(&error, r));
+
+        sd_bus_message_unref(reply);
+        sd_bus_error_free(&error);
+        return status;
+}
+
+static int compare_units(const void *a, const void *b) {
+        return strcmp(((const struct unit_store *) a)->unit, ((const struct unit_store *) b)->unit);
+}
+
+int manager_read_stores(
+        char *const *units, size_t n_units, struct unit_store **ret_stores, size_t *ret_n_stores) {
+        struct stores stores = {};
+        sd_bus *bus = NULL;
+        int r, status = 0;
+
+        r = sd_bus_open_system(&bus);
+        if (r < 0)
+                return fail(r == -ENOENT ? -EIO : r, "cannot connect to systemd by the system bus: %s",
+                        strerror(-r));
+
+        for (size_t i = 0; status == 0 && i < n_units; i++)
+                status = read_store(bus, units[i], /* named= */ true, &stores);
+        if (n_units == 0) {
+                status = read_all_stores(bus, &stores);
+                if (stores.n > 1)
+                        qsort(stores.stores, stores.n, sizeof(*stores.stores), compare_units);
+        }
+
+        sd_bus_flush_close_unref(bus);
+
+        if (status != 0) {
+                unit_stores_free(stores.stores, stores.n);
+                return status;
+        }
+
+        *ret_stores = stores.stores;
+        *ret_n_stores = stores.n;
+        return 0;
+}

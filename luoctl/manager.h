@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What the service manager says of the fd stores of its services */
+
+struct stored_fd {
+        char *name;
+        mode_t mode;
+        dev_t device;
+        ino_t inode;
+        dev_t represented_device; /* of a device node */
+        char *path;               /* as the link in /proc/1/fd; "" if it is not known */
+        int open_flags;
+};
+
+struct unit_store {
+        char *unit;
+        char *preserve;        /* FileDescriptorStorePreserve= */
+        uint32_t maximum;      /* FileDescriptorStoreMax= */
+        char **sessions;       /* LUOSession=, with a NULL at the end */
+        struct stored_fd *fds; /* newest first */
+        size_t n_fds;
+};
+
+/*
+ * Asks systemd for the fd stores of these units or, if there are none, of all services that have something in theirs.
+ * Returns 0, or an exit status: it has said what is wrong.
+ */
+int manager_read_stores(
+        char *const *units, size_t n_units, struct unit_store **ret_stores, size_t *ret_n_stores);
+void stored_fd_done(struct stored_fd *fd);
+void unit_store_done(struct unit_store *store);
+void unit_stores_free(struct unit_store *stores, size_t n_stores);
+
+/* Whether what is in the store is kept over a kexec */
+bool unit_store_is_preserved(const struct unit_store *store);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fd-store.h"
+#include "luoctl.h"
+
+static void print_json(const struct unit_store *store) {
+        struct json j = {};
+
+        json_begin(&j, NULL, '{');
+        json_string(&j, "unit", store->unit);
+        json_string(&j, "preserve", store->preserve);
+        json_unsigned(&j, "maximum", store->maximum);
+        json_begin(&j, "sessions", '[');
+        for (char **session = store->sessions; session && *session; session++)
+                json_string(&j, NULL, *session);
+        json_end(&j, '[');
+        json_begin(&j, "fds", '[');
+        for (size_t i = 0; i < store->n_fds; i++) {
+                json_begin(&j, NULL, '{');
+                stored_fd_print_json(store->fds + i, &j);
+                json_end(&j, '{');
+        }
+        json_end(&j, '[');
+        json_end(&j, '{');
+        json_finish();
+}
+
+static int print_lines(const struct unit_store *store, bool legend) {
+        static const struct column columns[] = { STORED_FD_COLUMNS };
+        struct table table = { .columns = columns, .n_columns = ELEMENTS(columns) };
+        int r;
+
+        printf("        Unit: ");
+        print_text(store->unit);
+        printf("\n    Preserve: ");
+        print_text(store->preserve);
+        printf("%s\n",
+                unit_store_is_preserved(store) ? "" : " (FileDescriptorStorePreserve=yes would keep it)");
+        printf("      Stored: %zu of at most %" PRIu32 "\n", store->n_fds, store->maximum);
+        printf("LUO sessions: ");
+        if (!store->sessions || !*store->sessions)
+                printf("none");
+        for (char **session = store->sessions; session && *session; session++) {
+                if (session > store->sessions)
+                        printf(", ");
+                print_text(*session);
+        }
+        printf("\n");
+
+        if (store->n_fds == 0)
+                return EXIT_SUCCESS;
+
+        for (size_t i = 0; i < store->n_fds; i++)
+                stored_fd_add_cells(store->fds + i, &table);
+
+        printf("\n");
+        r = table_finish(&table, legend);
+        return r < 0 ? fail(r, "%s", strerror(-r)) : EXIT_SUCCESS;
+}
+
+int command_show(const struct arguments *arguments) {
+        struct unit_store *stores;
+        size_t n_stores;
+        int r;
+
+        r = manager_read_stores(arguments->operands, arguments->n_operands, &stores, &n_stores);
+        if (r > 0)
+                return r;
+
+        /* One was asked for, so there is one */
+        if (arguments->json)
+                print_json(stores);
+        else
+                r = print_lines(stores, arguments->legend);
+
+        unit_stores_free(stores, n_stores);
+        return r;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "manager.h"
+
+void stored_fd_done(struct stored_fd *fd) {
+        free(fd->name);
+        free(fd->path);
+        *fd = (struct stored_fd) {};
+}
+
+void unit_store_done(struct unit_store *store) {
+        for (size_t i = 0; i < store->n_fds; i++)
+                stored_fd_done(store->fds + i);
+        for (char **session = store->sessions; session && *session; session++)
+                free(*session);
+        free(store->sessions);
+        free(store->fds);
+        free(store->preserve);
+        free(store->unit);
+        *store = (struct unit_store) {};
+}
+
+void unit_stores_free(struct unit_store *stores, size_t n_stores) {
+        for (size_t i = 0; i < n_stores; i++)
+                unit_store_done(stores + i);
+        free(stores);
+}
+
+bool unit_store_is_preserved(const struct unit_store *store) {
+        return strcmp(store->preserve, "yes") == 0 || strcmp(store->preserve, "on-success") == 0;
+}
