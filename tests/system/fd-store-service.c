@@ -8,6 +8,7 @@
  *   fd-store-service UNIT same COUNT    the same with one name for all
  *   fd-store-service UNIT mixed         an eventfd, which LUO refuses, between two memfds
  *   fd-store-service UNIT rights        read-only, append-only, offset, mode and owner
+ *   fd-store-service UNIT preflight     a memfd, a sealed one with holes, and a socket, which LUO refuses
  *   fd-store-service UNIT session       a memfd in the session of LUOSession=s1, over one kexec
  *   fd-store-service UNIT hijack        sessions with names that belong to systemd
  */
@@ -25,6 +26,7 @@
 
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <systemd/sd-daemon.h>
@@ -210,6 +212,29 @@ static void run_rights(void) {
         report("verified 2 fds");
 }
 
+static void run_preflight(void) {
+        int fd;
+
+        if (boot == 0) {
+                if (!store(new_memfd(0), "plain"))
+                        WRONG("cannot store");
+
+                fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+                if (ftruncate(fd, 1024 * 1024) < 0 || pwrite(fd, "x", 1, 0) != 1 ||
+                        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0 ||
+                        !store(fd, "sparse"))
+                        WRONG("cannot store");
+
+                if (!store(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"))
+                        WRONG("cannot store");
+        } else if (n_passed_fds != 2)
+                WRONG("got %i fds, not 2", n_passed_fds);
+        else if (!has_content(passed_fd("plain"), 0, 0) || passed_fd("sparse") < 0)
+                WRONG("another content");
+
+        report("verified %i fds", boot == 0 ? 3 : 2);
+}
+
 static void run_session(void) {
         int session_fd, fd, r;
 
@@ -286,6 +311,8 @@ int main(int argc, char *argv[]) {
                 run_mixed();
         else if (strcmp(argv[2], "rights") == 0)
                 run_rights();
+        else if (strcmp(argv[2], "preflight") == 0)
+                run_preflight();
         else if (strcmp(argv[2], "session") == 0)
                 run_session();
         else if (strcmp(argv[2], "hijack") == 0)
