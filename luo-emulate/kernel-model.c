@@ -263,7 +263,7 @@ static int freeze_content(int fd, const struct stat *st, int *ret_seals) {
 int kernel_preserve(struct kernel_model *kernel, struct session *session, uint64_t token, int fd) {
         struct preserved_file *file;
         struct stat st;
-        int flags, seals, r;
+        int flags, seals = 0, r;
 
         kernel->fault_injected = false;
         if (find_token(session, token))
