@@ -288,6 +288,7 @@ static int share_file(libluo_bundle *shared, int fd, const struct luo_index_entr
 
 LIBLUO_PUBLIC int libluo_bundle_add_shared(
         libluo_bundle *bundle, int fd, const char *name, uint32_t flags, libluo_bundle *shared) {
+        char shared_session[LIBLUO_SESSION_NAME_MAX + 1] = "";
         struct luo_index_entry e = { .public.flags = flags };
         struct stat st = {};
         char *copy;
@@ -300,11 +301,9 @@ LIBLUO_PUBLIC int libluo_bundle_add_shared(
                 return -ELOOP;
 
         if (!bundle->shared) {
-                r = libluo_session_get_name(shared->session_fd, bundle->index.shared_session);
+                r = libluo_session_get_name(shared->session_fd, shared_session);
                 if (r < 0)
                         return r;
-                bundle->shared = shared;
-                shared->is_shared = true;
         }
 
         r = make_room(bundle);
@@ -327,8 +326,14 @@ LIBLUO_PUBLIC int libluo_bundle_add_shared(
         }
         if (r < 0)
                 e.public.lost = -r;
-        else
+        else {
                 e.public.flags |= LIBLUO_ENTRY_SHARED;
+                if (!bundle->shared) {
+                        memcpy(bundle->index.shared_session, shared_session, sizeof(shared_session));
+                        bundle->shared = shared;
+                        shared->is_shared = true;
+                }
+        }
 
         bundle->index.entries[bundle->index.n_entries++] = e;
         return r;
@@ -547,7 +552,9 @@ static int take(libluo_bundle *bundle, size_t i, bool again) {
                 owner->restored = true;
         }
 
-        if (e->open_flags & O_APPEND && fcntl(fd, F_SETFL, O_APPEND) < 0) {
+        /* Whoever has the kernel's open file description already may have changed its flags since */
+        if (e->open_flags & O_APPEND && (narrow || !again) &&
+                fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_APPEND) < 0) {
                 r = -EACCES;
                 goto fail;
         }

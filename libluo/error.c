@@ -30,7 +30,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case ECOMM:
                 return "the service manager's socket does not take the message";
         case EEXIST:
-                return "the session name or the token is taken";
+                return "the session name or the token is taken, or the file is stored under another name";
         case EFAULT:
                 return "an address passed to the kernel is not accessible";
         case EFBIG:
@@ -51,7 +51,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case ENAMETOOLONG:
                 return "the session name is too long";
         case ENOBUFS:
-                return "the fd store has no room; raise FileDescriptorStoreMax= of the unit";
+                return "the fd store has no room or is off; raise FileDescriptorStoreMax= of the unit";
         case ENODATA:
                 return "the file could not be preserved by the previous system, or was dropped";
         case ENODEV:

@@ -5,9 +5,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/kcmp.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "internal.h"
+
+#define F_DUPFD_QUERY_VALUE 1027 /* F_DUPFD_QUERY of <linux/fcntl.h>, Linux 6.10 */
+
+bool libluo_internal_same_description(int a, int b) {
+        pid_t pid = getpid();
+        struct stat x, y;
+        long r;
+
+        r = fcntl(a, F_DUPFD_QUERY_VALUE, b);
+        if (r >= 0)
+                return r > 0;
+
+        r = syscall(SYS_kcmp, pid, pid, KCMP_FILE, a, b);
+        if (r >= 0)
+                return r == 0;
+
+        /* Neither is there: what is opened in the same way may be the same */
+        return fstat(a, &x) >= 0 && fstat(b, &y) >= 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino &&
+                fcntl(a, F_GETFL) == fcntl(b, F_GETFL);
+}
 
 int libluo_internal_describe_fd(int fd, libluo_entry *e, struct stat *ret_stat) {
         struct stat st = {};
@@ -112,13 +135,15 @@ int libluo_internal_reopen(int fd, int open_flags) {
 
 int libluo_internal_find_holes(
         int fd, const struct stat *st, size_t maximum, struct luo_hole **ret_holes, size_t *ret_n) {
+        uint64_t page = (uint64_t) sysconf(_SC_PAGESIZE), allocated = (uint64_t) st->st_blocks * 512,
+                 file_size, holes_size = 0;
         struct luo_hole *holes = NULL;
         size_t n = 0, n_allocated = 0;
         off_t position = 0;
         int own_fd, r = 0;
 
-        /* Memory that was allocated and not used yet looks like holes, too: where all is allocated, there are none. */
-        if (!S_ISREG(st->st_mode) || st->st_blocks * 512 >= st->st_size) {
+        file_size = ((uint64_t) st->st_size + page - 1) / page * page;
+        if (!S_ISREG(st->st_mode) || allocated >= file_size) {
                 *ret_holes = NULL;
                 *ret_n = 0;
                 return 0;
@@ -157,7 +182,10 @@ int libluo_internal_find_holes(
 
         if (own_fd >= 0)
                 close_fd(own_fd);
-        if (r < 0 || n == 0) {
+        /* Memory that was reserved with fallocate(2) looks like a hole, too, but is to stay: then nobody can tell which is which */
+        for (size_t i = 0; i < n; i++)
+                holes_size += holes[i].size;
+        if (r < 0 || n == 0 || holes_size > file_size - allocated) {
                 free(holes);
                 holes = NULL;
                 n = 0;
@@ -180,30 +208,50 @@ static bool is_zero(int fd, uint64_t offset, size_t size) {
         return pread(fd, buffer, size, (off_t) offset) == (ssize_t) size && memcmp(buffer, zeroes, size) == 0;
 }
 
-static void free_hole(int fd, const struct luo_hole *hole) {
-        uint64_t end = hole->offset + hole->size, start = hole->offset;
+static int punch(int fd, uint64_t start, uint64_t end) {
+        if (start >= end)
+                return 0;
+
+        return fallocate(
+                fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t) start, (off_t) (end - start));
+}
+
+/* size: of the file; what an index says of it counts for nothing. Returns false if holes cannot be made. */
+static bool free_hole(int fd, const struct luo_hole *hole, uint64_t size) {
+        uint64_t start = hole->offset, end, position;
+
+        if (start >= size)
+                return true;
+        end = hole->size < size - start ? start + hole->size : size;
 
         /* The previous system may have written into a hole up to its end: only what is zero is one. */
-        for (uint64_t position = start; position < end;) {
-                size_t size = end - position < BLOCK ? (size_t) (end - position) : BLOCK;
-                bool zero = is_zero(fd, position, size);
-                uint64_t zero_end = zero ? position + size : position;
+        for (position = start; position < end;) {
+                size_t n = end - position < BLOCK ? (size_t) (end - position) : BLOCK;
 
-                position += size;
-                if (zero && position < end)
-                        continue;
-
-                if (zero_end > start &&
-                        fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t) start,
-                                (off_t) (zero_end - start)) < 0)
-                        return;
-                start = position;
+                if (is_zero(fd, position, n))
+                        position += n;
+                else {
+                        if (punch(fd, start, position) < 0)
+                                return false;
+                        position += n;
+                        start = position;
+                }
         }
+
+        /* At the end of the file the rest of the last page belongs to the hole, too */
+        if (end == size && start < end)
+                end += (uint64_t) sysconf(_SC_PAGESIZE);
+        return punch(fd, start, end) >= 0;
 }
 
 void libluo_internal_free_holes(int fd, const struct luo_hole *holes, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                free_hole(fd, holes + i);
+        struct stat st;
+
+        if (n == 0 || fstat(fd, &st) < 0)
+                return;
+
+        for (size_t i = 0; i < n && free_hole(fd, holes + i, (uint64_t) st.st_size); i++)
+                ;
 }
 
 int libluo_internal_read_file(int fd, uint64_t maximum, uint8_t **ret_data, size_t *ret_size) {
@@ -246,7 +294,12 @@ int libluo_internal_read_file(int fd, uint64_t maximum, uint8_t **ret_data, size
 
 int libluo_internal_sealed_memfd(const char *name, const void *data, size_t size) {
         const uint8_t *p = data;
+        struct rlimit limit;
         int fd, r;
+
+        /* Writing beyond it would be the end of this process, by SIGXFSZ */
+        if (getrlimit(RLIMIT_FSIZE, &limit) >= 0 && size > limit.rlim_cur)
+                return -EFBIG;
 
         fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
         if (fd < 0)

@@ -117,6 +117,9 @@ int libluo_internal_find_holes(
 /* Frees the memory of those parts of a file that are all zero. Best effort: a file may be sealed. */
 void libluo_internal_free_holes(int fd, const struct luo_hole *holes, size_t n);
 
+/* Whether two file descriptors are of one open file description, as duplicates of each other are. */
+bool libluo_internal_same_description(int a, int b);
+
 /* Reads a regular file of at most maximum bytes from its start. Returns 0, -EACCES, -EBADF, -EBADMSG or -ENOMEM. */
 int libluo_internal_read_file(int fd, uint64_t maximum, uint8_t **ret_data, size_t *ret_size);
 

@@ -378,8 +378,10 @@ int libluo_bundle_take(libluo_bundle *bundle, size_t i);
 
 /*
  * libluo_bundle_take_again(): a further reference to an entry that was taken before, perhaps by another process:
- * access mode, append flag and offset of the file descriptor are restored, the file itself is not touched. Since 1.0.
- * Returns a file descriptor, or the errors of libluo_bundle_take().
+ * the file itself is not touched. An entry that was preserved from a read-write file descriptor, and is neither a duplicate
+ * nor shared, is the same open file as was taken before, with its offset and flags of now, as when a service is restarted;
+ * others get an open file of their own, with access mode, append flag and offset restored. Since 1.0. Returns a file
+ * descriptor, or the errors of libluo_bundle_take().
  */
 int libluo_bundle_take_again(libluo_bundle *bundle, size_t i);
 
@@ -445,12 +447,12 @@ typedef struct libluo_preflight {
 
 /*
  * libluo_fd_preflight(): would LUO preserve this file, and if not, why? Needs neither device nor session nor
- * privileges, and changes nothing. Fills preflight_size bytes of *ret_preflight, with zeroes where this version has no
+ * privileges, and changes nothing but the times of the file. Fills preflight_size bytes of *ret_preflight, with zeroes where this version has no
  * such field; pass sizeof(libluo_preflight). What it knows is what LUO of Linux 7.3 takes: memfds, and files of tmpfs
  * without a name. Since 1.0.
  *
  * Whether a file is preserved already can be found out by who may write to it, and only if it is not both empty and
- * sealed against writing; that it was retrieved from a session that is not finished cannot be seen at all, and is not
+ * sealed against writing, and takes opening it for writing for a moment; that it was retrieved from a session that is not finished cannot be seen at all, and is not
  * reported. Returns 0, also when the verdict is bad, or -EBADF, -EINVAL, -EMFILE, -ENFILE, -EPROTO.
  */
 int libluo_fd_preflight(int fd, libluo_preflight *ret_preflight, size_t preflight_size);
@@ -480,6 +482,8 @@ typedef struct libluo_store libluo_store;
 
 /* Flags of libluo_store_open(). */
 #define LIBLUO_STORE_KEEP_ENVIRONMENT (UINT32_C(1) << 0) /* leave LISTEN_FDS and its kin in the environment */
+#define LIBLUO_STORE_ANY_ROOM                                                                                \
+        (UINT32_C(1) << 1) /* take a $FDSTORE that is not set for an fd store without limit */
 
 /* Flags of libluo_store_put_fd(). */
 #define LIBLUO_STORE_NO_POLL (UINT32_C(1) << 0) /* FDPOLL=0: do not drop the entry on EPOLLHUP or EPOLLERR */
@@ -489,6 +493,10 @@ typedef struct libluo_store libluo_store;
  * they get O_CLOEXEC and belong to the store object, which closes them when it is freed. Call it once, before threads
  * are started; unless LIBLUO_STORE_KEEP_ENVIRONMENT is given it removes LISTEN_PID, LISTEN_PIDFDID, LISTEN_FDS and
  * LISTEN_FDNAMES from the environment. A process that was passed nothing gets an empty store. Since 1.0.
+ *
+ * How much room the fd store has is said by $FDSTORE since systemd 254. Where it is not set, the fd store is off, as it is by
+ * default (FileDescriptorStoreMax=0), and nothing can be put: LIBLUO_STORE_ANY_ROOM is for earlier versions, which refuse
+ * what is too much without a word, so that a put that replaces may then lose both.
  *
  * Returns 0, or
  *   -EINVAL  a flag is not valid
@@ -511,9 +519,11 @@ libluo_store *libluo_store_free(libluo_store *store);
  * Returns 0, or
  *   -EINVAL      the name or a flag is not valid
  *   -ENOTCONN    there is no service manager ($NOTIFY_SOCKET)
- *   -ENOBUFS     the fd store has no room ($FDSTORE, where the service manager sets it; systemd 254): raise
- *                FileDescriptorStoreMax= of the unit. Nothing was changed. Before systemd 254 the service manager refuses
- *                without a word
+ *   -ENOBUFS     the fd store has no room, or is off ($FDSTORE): raise FileDescriptorStoreMax= of the unit. Nothing was
+ *                changed. Sockets and FIFOs without a generation are not counted, as socket units pass such, too:
+ *                whoever stores them by other means has to leave room for them
+ *   -EEXIST      this open file is stored under another name, and systemd stores each once: open it anew. Putting it under
+ *                the name that it has already is no error; it stays as it is
  *   -ECOMM       the service manager's socket does not take the message
  *   -EAFNOSUPPORT  $NOTIFY_SOCKET is of a kind that cannot pass file descriptors, or this process may have no AF_UNIX
  *                sockets (RestrictAddressFamilies= of the unit)
@@ -569,7 +579,8 @@ int libluo_store_remove(libluo_store *store, const char *name);
 
 /*
  * libluo_store_barrier(): waits until the service manager has handled all that was sent before: from then on a crash of
- * this process loses nothing. timeout_usec is in microseconds, UINT64_MAX for no limit. Since 1.0. Returns 0, or
+ * this process loses nothing. That the service manager has refused something is not said: NotifyAccess= of the unit has to
+ * allow this process to notify, or all of it is dropped. timeout_usec is in microseconds, UINT64_MAX for no limit. Since 1.0. Returns 0, or
  *   -ETIMEDOUT  not within that time
  *   -ENOTCONN, -ECOMM, -EAFNOSUPPORT  as for libluo_store_put_fd()
  *   -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO

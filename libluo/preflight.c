@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include <sys/mman.h>
 #include <sys/vfs.h>
 
 #include "internal.h"
@@ -19,10 +20,11 @@
 
 /*
  * 1 if LUO keeps the file, 0 if not, or -EAGAIN if that cannot be found out. While it does, fallocate(2) fails with EPERM
- * before it does anything (SHMEM_F_MAPPING_FROZEN of mm/shmem.c), so ask for something that changes nothing: to allocate
- * what is allocated, or to make a hole where there is nothing.
+ * before it does anything (SHMEM_F_MAPPING_FROZEN of mm/shmem.c), so ask for something that leaves the content as it is,
+ * whoever writes to the file meanwhile: to make a hole where no file can have anything, or, where seals forbid holes, to
+ * allocate what is allocated, which the seals keep so.
  */
-static int is_preserved(int fd, const struct stat *st, uint32_t seals) {
+static int is_preserved(int fd, uint32_t seals) {
         int own_fd, r, mode = FALLOC_FL_KEEP_SIZE;
         off_t offset;
 
@@ -32,19 +34,19 @@ static int is_preserved(int fd, const struct stat *st, uint32_t seals) {
         if (own_fd < 0)
                 return -EAGAIN;
 
-        offset = lseek(own_fd, 0, SEEK_DATA);
-        if (offset < 0) {
+        if (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+                offset = lseek(own_fd, 0, SEEK_DATA);
+        else {
                 mode |= FALLOC_FL_PUNCH_HOLE;
-                offset = st->st_size;
+                offset = INT64_MAX - 1;
         }
 
-        if (fallocate(own_fd, mode, offset, 1) >= 0)
-                r = 0;
-        else if (errno != EPERM ||
-                (mode & FALLOC_FL_PUNCH_HOLE && seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
+        if (offset < 0) /* sealed, and nothing is allocated */
                 r = -EAGAIN;
+        else if (fallocate(own_fd, mode, offset, 1) >= 0)
+                r = 0;
         else
-                r = 1;
+                r = errno == EPERM ? 1 : -EAGAIN;
 
         close_fd(own_fd);
         return r;
@@ -54,8 +56,12 @@ static int preflight(int fd, libluo_preflight *p) {
         uint64_t page = (uint64_t) sysconf(_SC_PAGESIZE), full;
         struct statfs sfs;
         struct stat st;
-        int seals, r;
+        int flags, seals, r;
 
+        /* The kernel does not see what was opened with O_PATH */
+        flags = fcntl(fd, F_GETFL);
+        if (flags < 0 || flags & O_PATH)
+                return -EBADF;
         if (fstat(fd, &st) < 0 || fstatfs(fd, &sfs) < 0)
                 return errno == EBADF ? -EBADF : -EPROTO;
 
@@ -81,16 +87,15 @@ static int preflight(int fd, libluo_preflight *p) {
         full = (p->size + page - 1) / page * page;
         p->sparse_cost = full > p->allocated ? full - p->allocated : 0;
 
-        /* One that was opened with O_PATH has none to tell, and cannot be preserved either */
         seals = fcntl(fd, F_GET_SEALS);
         if (seals < 0)
-                return -EBADF;
+                return -EPROTO; /* every file of tmpfs has some, if only the one against sealing */
 
         if ((uint32_t) seals & F_SEAL_EXEC_VALUE)
                 p->losses |= LIBLUO_LOSS_WRITING;
 
         /* In the order in which the kernel checks */
-        r = is_preserved(fd, &st, (uint32_t) seals);
+        r = is_preserved(fd, (uint32_t) seals);
         if (r == -EMFILE || r == -ENFILE)
                 return r;
         p->certain = r >= 0;

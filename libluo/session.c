@@ -160,7 +160,7 @@ LIBLUO_PUBLIC int libluo_session_finish(int session_fd) {
                 EMEDIUMTYPE, ENOMEM, ENOSYS);
 }
 
-/* FIXME: goes away when Linux 7.2 is the oldest kernel supported. */
+/* For kernels before 7.2, which have no request for it. */
 int libluo_internal_session_name_from_proc(int fd, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]) {
         static const char prefix[] = "anon_inode:[luo_session] ";
         char path[64], target[sizeof(prefix) + LIBLUO_SESSION_NAME_MAX + 1];

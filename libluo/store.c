@@ -6,11 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
 
 #include "internal.h"
 
 #define LISTEN_FDS_START 3 /* sd_listen_fds(3) */
+
+#define PIDFS_MAGIC_VALUE 0x50494446 /* PID_FS_MAGIC of <linux/magic.h> */
 
 /* One file descriptor that is in the fd store, or that was passed in another way (sockets). */
 struct store_entry {
@@ -22,7 +25,7 @@ struct store_entry {
 struct libluo_store {
         struct store_entry *entries; /* the newest generation of each name first among those of its name */
         size_t n_entries, n_allocated;
-        uint64_t maximum; /* of the fd store; UINT64_MAX: not known */
+        uint64_t maximum; /* of the fd store; UINT64_MAX: there is none */
 };
 
 /* ------------------------------------------------------------------------------------------- what is passed ---- */
@@ -38,6 +41,10 @@ static size_t parse_generation(const char *fdname, uint64_t *ret_generation) {
         }
 
         *ret_generation = strtoull(digits, NULL, 16);
+        if (*ret_generation == UINT64_MAX) { /* there is none after it */
+                *ret_generation = 0;
+                return strlen(fdname);
+        }
         return (size_t) (tilde - fdname);
 }
 
@@ -89,7 +96,7 @@ static void remove_entry(libluo_store *s, size_t i) {
 
 /* Reads a number that fills the whole of an environment variable; false if it is not set, or not that. */
 static bool number_from_environment(const char *variable, uint64_t *ret) {
-        const char *text = secure_getenv(variable);
+        const char *text = getenv(variable);
         uint64_t value;
         char *end;
 
@@ -103,6 +110,25 @@ static bool number_from_environment(const char *variable, uint64_t *ret) {
 
         *ret = value;
         return true;
+}
+
+/* Process ids are used again; the inode number of a pidfd is not. False if $LISTEN_PIDFDID names another process. */
+static bool is_this_process(void) {
+        struct statfs sfs;
+        bool same = true;
+        struct stat st;
+        uint64_t id;
+        int fd;
+
+        if (!number_from_environment("LISTEN_PIDFDID", &id))
+                return true;
+
+        /* Before Linux 6.9 all pidfds have the same inode, and nothing can be said */
+        fd = (int) syscall(SYS_pidfd_open, getpid(), 0);
+        if (fd >= 0 && fstatfs(fd, &sfs) >= 0 && sfs.f_type == PIDFS_MAGIC_VALUE && fstat(fd, &st) >= 0)
+                same = st.st_ino == id;
+        close_fd(fd);
+        return same;
 }
 
 /* Takes over the fds from LISTEN_FDS_START on. names: separated by ":", or NULL. */
@@ -153,7 +179,7 @@ LIBLUO_PUBLIC int libluo_store_open(uint32_t flags, libluo_store **ret_store) {
         libluo_store *s;
         int r = 0;
 
-        if (!ret_store || flags & ~LIBLUO_STORE_KEEP_ENVIRONMENT)
+        if (!ret_store || flags & ~(LIBLUO_STORE_KEEP_ENVIRONMENT | LIBLUO_STORE_ANY_ROOM))
                 return -EINVAL;
 
         s = calloc(1, sizeof(*s));
@@ -161,12 +187,12 @@ LIBLUO_PUBLIC int libluo_store_open(uint32_t flags, libluo_store **ret_store) {
                 return -ENOMEM;
 
         if (!number_from_environment("FDSTORE", &s->maximum))
-                s->maximum = UINT64_MAX;
+                s->maximum = flags & LIBLUO_STORE_ANY_ROOM ? UINT64_MAX : 0;
 
         /* For another process: there is nothing for this one */
-        if (number_from_environment("LISTEN_PID", &pid) && pid == (uint64_t) getpid())
+        if (number_from_environment("LISTEN_PID", &pid) && pid == (uint64_t) getpid() && is_this_process())
                 r = number_from_environment("LISTEN_FDS", &n_fds)
-                        ? take_over_fds(s, n_fds, secure_getenv("LISTEN_FDNAMES"))
+                        ? take_over_fds(s, n_fds, getenv("LISTEN_FDNAMES"))
                         : -EBADMSG;
         if (r < 0) {
                 /* Not taken over: the fds remain the caller's */
@@ -219,16 +245,18 @@ static void format_message(char message[static MESSAGE_SIZE], const char *comman
                 (void) snprintf(message, MESSAGE_SIZE, "%s=1\nFDNAME=%s%s", command, name, more);
 }
 
-/* How many of the fd store's entries are known here: what listens comes from socket units, not from the store. */
+/*
+ * How many of the fd store's entries are known here. Socket units pass sockets and FIFOs, and never with a generation: so
+ * those do not count, even though some may have come from the store.
+ */
 static uint64_t count_stored(const libluo_store *s) {
         uint64_t n = 0;
 
         for (size_t i = 0; i < s->n_entries; i++) {
-                socklen_t size = sizeof(int);
-                int listens = 0;
+                struct stat st;
 
-                (void) getsockopt(s->entries[i].fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
-                n += !listens;
+                n += s->entries[i].generation > 0 || fstat(s->entries[i].fd, &st) < 0 ||
+                        !(S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode));
         }
 
         return n;
@@ -265,8 +293,18 @@ LIBLUO_PUBLIC int libluo_store_put_fd(libluo_store *store, const char *name, int
         if (!store || !name_is_valid(name) || flags & ~LIBLUO_STORE_NO_POLL)
                 return -EINVAL;
 
+        if (!getenv("NOTIFY_SOCKET"))
+                return -ENOTCONN;
+
+        /* The service manager does not store an open file twice: there would be nothing under the new generation */
+        for (size_t i = 0; i < store->n_entries; i++)
+                if (libluo_internal_same_description(store->entries[i].fd, fd))
+                        return strcmp(store->entries[i].name, name) == 0
+                                ? remove_others(store, name, store->entries[i].generation)
+                                : -EEXIST;
+
         /* What is over the limit is refused without a word, and removing the old entry would then lose both */
-        if (store->maximum != UINT64_MAX && count_stored(store) >= store->maximum)
+        if (count_stored(store) >= store->maximum)
                 return -ENOBUFS;
 
         r = make_room(store);

@@ -8,7 +8,8 @@
  *   luo-example-kv serve
  *   luo-example-kv set KEY VALUE | get KEY | count | status
  *
- * The unit needs FileDescriptorStoreMax=1 and FileDescriptorStorePreserve=yes.
+ * The unit needs FileDescriptorStoreMax=1 and FileDescriptorStorePreserve=yes. One is enough, as the table is put once and
+ * never replaced.
  */
 
 #include <errno.h>
@@ -25,6 +26,10 @@
 #include <libluo.h>
 
 #include "line-server.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U /* Linux 6.3, glibc 2.38 */
+#endif
 
 #define TABLE_MAGIC UINT64_C(0x31306b764f554c6c)
 #define N_SLOTS 4096
@@ -46,7 +51,10 @@ static struct table *table;
 static int new_table(libluo_store *store) {
         int fd, r;
 
-        fd = memfd_create("table", MFD_CLOEXEC);
+        /* With MFD_EXEC, or where vm.memfd_noexec=1 nobody could write to it after a kexec; before Linux 6.3 all are so */
+        fd = memfd_create("table", MFD_CLOEXEC | MFD_EXEC);
+        if (fd < 0 && errno == EINVAL)
+                fd = memfd_create("table", MFD_CLOEXEC);
         if (fd < 0 || ftruncate(fd, sizeof(struct table)) < 0)
                 return -errno;
 

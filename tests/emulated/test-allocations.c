@@ -251,7 +251,7 @@ static void test_store(void) {
                 closefrom(3);
                 (void) snprintf(text, sizeof(text), "%i", (int) getpid());
                 REQUIRE(setenv("LISTEN_PID", text, 1) == 0 && setenv("LISTEN_FDS", "1", 1) == 0 &&
-                        setenv("LISTEN_FDNAMES", "passed", 1) == 0);
+                        setenv("LISTEN_FDNAMES", "passed", 1) == 0 && setenv("FDSTORE", "16", 1) == 0);
                 CHECK(try_all(scenario_store) > 5);
                 fflush(stdout);
                 _exit(test_failed);

@@ -80,8 +80,9 @@ static void test_build_duplicates(void) {
 
 static void test_build_shared(void) {
         int shared_fd = create("shared"), a_fd = create("shared-a"), b_fd = create("shared-b"),
-            fd = memfd("shared"), own_fd = memfd("own"), sockets[2];
-        libluo_bundle *shared = new_bundle(shared_fd), *a = new_bundle(a_fd), *b = new_bundle(b_fd);
+            c_fd = create("shared-c"), fd = memfd("shared"), own_fd = memfd("own"), sockets[2];
+        libluo_bundle *shared = new_bundle(shared_fd), *a = new_bundle(a_fd), *b = new_bundle(b_fd),
+                      *c = new_bundle(c_fd);
 
         CHECK_EQUAL(libluo_bundle_add(a, own_fd, "own", 0), 0);
         CHECK_EQUAL(libluo_bundle_add_shared(a, fd, "x", 0, shared), 0);
@@ -93,6 +94,12 @@ static void test_build_shared(void) {
         CHECK_EQUAL(libluo_bundle_add_shared(b, sockets[0], "socket", 0, shared), -EOPNOTSUPP);
         CHECK_EQUAL(libluo_bundle_count(shared), 1);
         CHECK_EQUAL(libluo_bundle_count(b), 2);
+
+        /* Where nothing is shared, no session has to be looked for */
+        CHECK_EQUAL(libluo_bundle_add_shared(c, sockets[0], "socket", 0, shared), -EOPNOTSUPP);
+        CHECK(!libluo_bundle_get_shared_name(c));
+        libluo_bundle_free(c);
+        close_fd(c_fd);
 
         /* References do not go in circles, and to one bundle only */
         CHECK_EQUAL(libluo_bundle_add_shared(shared, fd, "z", 0, shared), -ELOOP);
@@ -322,8 +329,11 @@ static void test_take_sparse(void) {
 
         /* Another reference leaves alone what was written meanwhile, also zeroes */
         CHECK(pwrite(fd, "\0", 1, 5 * MIB) == 1);
+        REQUIRE(lseek(fd, 100, SEEK_SET) == 100 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
         again_fd = libluo_bundle_take_again(bundle, 0);
         CHECK(allocated(again_fd) >= allocated(fd));
+        CHECK(libluo_internal_same_description(fd, again_fd)); /* as when a service is restarted */
+        CHECK(fcntl(again_fd, F_GETFL) & O_NONBLOCK);
         close_fd(again_fd);
         close_fd(fd);
 

@@ -3,6 +3,7 @@
 /* What the preflight says of files when nothing is preserved. tests/kernel/test-bundle.c compares it with the kernel. */
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "internal.h"
 #include "test.h"
@@ -136,6 +138,34 @@ static void test_uncertain(void) {
         close_fd(fd);
 }
 
+/* Whatever a writer does meanwhile, the preflight takes nothing away. */
+static void test_concurrent_writer(void) {
+        unsigned lost = 0;
+
+        for (unsigned round = 0; round < 20; round++) {
+                int fd = memfd_create("raced", MFD_CLOEXEC);
+                libluo_preflight p;
+                pid_t pid;
+
+                REQUIRE(fd >= 0);
+                pid = fork();
+                REQUIRE(pid >= 0);
+                if (pid == 0)
+                        for (;;)
+                                (void) libluo_fd_preflight(fd, &p, sizeof(p));
+
+                for (unsigned i = 0; i < 3000; i++) {
+                        char c = 0;
+
+                        REQUIRE(ftruncate(fd, 0) == 0 && pwrite(fd, "x", 1, 0) == 1);
+                        lost += pread(fd, &c, 1, 0) != 1 || c != 'x';
+                }
+                REQUIRE(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+                close_fd(fd);
+        }
+        CHECK_EQUAL(lost, 0);
+}
+
 /* A caller built with an earlier or a later header */
 static void test_other_sizes(void) {
         struct {
@@ -189,6 +219,7 @@ static const struct test_case cases[] = {
         { "too large", test_too_large },
         { "seals", test_seals },
         { "what cannot be found out", test_uncertain },
+        { "somebody writes meanwhile", test_concurrent_writer },
         { "callers of other versions", test_other_sizes },
         { "errors", test_errors },
         { "sentences", test_strings },

@@ -15,7 +15,9 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 
 #include "internal.h"
@@ -109,6 +111,16 @@ static void check_no_message(void) {
         CHECK(!receive(text, &fd));
 }
 
+/* Since Linux 6.9 pidfds have inodes of their own */
+static bool has_pidfs(void) {
+        int fd = (int) syscall(SYS_pidfd_open, getpid(), 0);
+        struct statfs sfs;
+        bool r = fd >= 0 && fstatfs(fd, &sfs) >= 0 && sfs.f_type == 0x50494446;
+
+        close_fd(fd);
+        return r;
+}
+
 static void pass_fds(const char *n, const char *names) {
         char pid[32];
 
@@ -133,6 +145,11 @@ static libluo_store *open_store(void) {
 
         REQUIRE(libluo_store_open(0, &store) == 0);
         return store;
+}
+
+/* As systemd says it for a unit with FileDescriptorStoreMax= */
+static void give_room(const char *maximum) {
+        REQUIRE(setenv("FDSTORE", maximum, 1) == 0);
 }
 
 static void check_data(const libluo_store *store, const char *name, const char *expected) {
@@ -237,7 +254,7 @@ static void run_hostile_environment(void) {
                 CHECK(!store);
                 CHECK(fcntl(3, F_GETFD) == 0); /* as it was */
         }
-        CHECK_EQUAL(libluo_store_open(2, &(libluo_store *) { NULL }), -EINVAL);
+        CHECK_EQUAL(libluo_store_open(4, &(libluo_store *) { NULL }), -EINVAL);
         CHECK_EQUAL(libluo_store_open(0, NULL), -EINVAL);
 }
 
@@ -248,6 +265,7 @@ static void run_put(void) {
         char text[512];
 
         start_manager();
+        give_room("16");
         store = open_store();
 
         CHECK_EQUAL(libluo_store_put_data(store, "state", "one", 3), 0);
@@ -295,6 +313,7 @@ static void run_put_over_leftovers(void) {
         libluo_store *store;
 
         start_manager();
+        give_room("16");
         pass_memfd(3, "plain");
         pass_memfd(4, "fifteen");
         pass_memfd(5, "sixteen");
@@ -319,7 +338,7 @@ static void run_limit(void) {
         int fd;
 
         start_manager();
-        REQUIRE(setenv("FDSTORE", "2", 1) == 0);
+        give_room("2");
 
         /* A socket that listens is not from the store; it does not count */
         fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -343,6 +362,119 @@ static void run_limit(void) {
         libluo_store_free(store);
 }
 
+/* systemd stores an open file once: replacing it by itself would remove it */
+static void run_put_again(void) {
+        libluo_store *store;
+        int fd, other_fd;
+
+        start_manager();
+        give_room("16");
+        pass_memfd(3, "old");
+        pass_memfd(4, "new");
+        pass_fds("2", "state~1:state~2");
+        store = open_store();
+
+        /* What get gives, changed in place */
+        fd = libluo_store_get_fd(store, "state");
+        REQUIRE(pwrite(fd, "NEW", 3, 0) == 3);
+        CHECK_EQUAL(libluo_store_put_fd(store, "state", fd, 0), 0);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~1", false);
+        check_no_message();
+        check_data(store, "state", "NEW");
+        CHECK_EQUAL(libluo_store_put_fd(store, "state", fd, 0), 0);
+        check_no_message();
+
+        CHECK_EQUAL(libluo_store_put_fd(store, "other", fd, 0), -EEXIST);
+        check_no_message();
+
+        /* The same file, opened anew, is another open file */
+        other_fd = libluo_internal_open_link(fd, O_RDWR);
+        CHECK_EQUAL(libluo_store_put_fd(store, "other", other_fd, 0), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=other~1", true);
+        close_fd(other_fd);
+        close_fd(fd);
+        libluo_store_free(store);
+}
+
+/* $FDSTORE is set only for units with an fd store */
+static void run_no_room(void) {
+        libluo_store *store;
+
+        start_manager();
+        REQUIRE(unsetenv("FDSTORE") == 0);
+        store = open_store();
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "x", 1), -ENOBUFS);
+        check_no_message();
+        libluo_store_free(store);
+
+        REQUIRE(libluo_store_open(LIBLUO_STORE_ANY_ROOM, &store) == 0);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "x", 1), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state~1", true);
+        libluo_store_free(store);
+}
+
+/* What may be from a socket unit takes no room of the fd store's */
+static void run_room_for_sockets(void) {
+        libluo_store *store;
+        int fd;
+
+        start_manager();
+        give_room("1");
+        fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+        REQUIRE(fd == 3);
+        pass_fds("1", "datagrams");
+        store = open_store();
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "x", 1), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state~1", true);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "y", 1), -ENOBUFS);
+        libluo_store_free(store);
+}
+
+/* The last generation there can be is a name, or there would be none after it */
+static void run_last_generation(void) {
+        libluo_store *store;
+
+        start_manager();
+        give_room("16");
+        pass_memfd(3, "a");
+        pass_memfd(4, "b");
+        pass_fds("2", "state~ffffffffffffffff:state~fffffffffffffffe");
+        store = open_store();
+        check_data(store, "state~ffffffffffffffff", "a");
+        check_data(store, "state", "b");
+        CHECK_EQUAL(libluo_store_remove(store, "state"), 0);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~fffffffffffffffe", false);
+        check_no_message();
+        libluo_store_free(store);
+}
+
+static void run_other_process(void) {
+        libluo_store *store;
+
+        /* A process id that is used again: what it belonged to before had another pidfd */
+        pass_memfd(3, "a");
+        pass_fds("1", "a");
+        REQUIRE(setenv("LISTEN_PIDFDID", "1", 1) == 0);
+        store = open_store();
+        CHECK(libluo_store_count(store) == 0 || !has_pidfs());
+        libluo_store_free(store);
+}
+
+static void run_file_size_limit(void) {
+        struct rlimit limit = { .rlim_cur = 100, .rlim_max = 100 };
+        libluo_store *store;
+        char data[101] = {};
+
+        start_manager();
+        give_room("16");
+        store = open_store();
+        REQUIRE(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", data, 101), -EFBIG); /* and no signal */
+        CHECK_EQUAL(libluo_store_put_data(store, "state", data, 100), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state~1", true);
+        libluo_store_free(store);
+}
+
 static void run_barrier(void) {
         libluo_store *store;
         char text[512];
@@ -350,6 +482,7 @@ static void run_barrier(void) {
         pid_t pid;
 
         start_manager();
+        give_room("16");
         store = open_store();
 
         CHECK_EQUAL(libluo_store_barrier(store, 0), -ETIMEDOUT);
@@ -376,6 +509,7 @@ static void run_names(void) {
         libluo_store *store;
 
         start_manager();
+        give_room("16");
         store = open_store();
         CHECK_EQUAL(libluo_store_put_data(store, "", "x", 1), -EINVAL);
         CHECK_EQUAL(libluo_store_put_data(store, NULL, "x", 1), -EINVAL);
@@ -397,12 +531,14 @@ static void run_names(void) {
 }
 
 static void run_no_manager(void) {
-        libluo_store *store = open_store();
+        libluo_store *store;
         struct rlimit limit, none;
         void *data = NULL;
         size_t size = 77;
         int fds[2];
 
+        give_room("16");
+        store = open_store();
         REQUIRE(unsetenv("NOTIFY_SOCKET") == 0);
         CHECK_EQUAL(libluo_store_put_data(store, "a", "x", 1), -ENOTCONN);
         CHECK_EQUAL(libluo_store_barrier(store, 0), -ENOTCONN);
@@ -460,7 +596,13 @@ IN_CHILD(environment)
 IN_CHILD(hostile_environment)
 IN_CHILD(put)
 IN_CHILD(put_over_leftovers)
+IN_CHILD(put_again)
 IN_CHILD(limit)
+IN_CHILD(no_room)
+IN_CHILD(room_for_sockets)
+IN_CHILD(last_generation)
+IN_CHILD(other_process)
+IN_CHILD(file_size_limit)
 IN_CHILD(barrier)
 IN_CHILD(names)
 IN_CHILD(no_manager)
@@ -473,7 +615,13 @@ static const struct test_case cases[] = {
         { "a hostile environment", test_hostile_environment },
         { "putting, replacing, removing", test_put },
         { "leftovers of a crash", test_put_over_leftovers },
+        { "putting what is there already", test_put_again },
         { "the limit of the fd store", test_limit },
+        { "no fd store", test_no_room },
+        { "sockets that are not from the fd store", test_room_for_sockets },
+        { "the last generation", test_last_generation },
+        { "a process id that is used again", test_other_process },
+        { "a limit of file sizes", test_file_size_limit },
         { "barriers", test_barrier },
         { "names", test_names },
         { "no service manager, and other errors", test_no_manager },
