@@ -266,15 +266,33 @@ static int place_fds(const struct service_manager *m) {
         return r;
 }
 
+/* The store's maximum, which as systemd's has the unit's sessions in it: they come on top of what may be stored. */
+static int set_maximum(const struct service_manager *m) {
+        size_t maximum = m->store.max + (m->store.n - m->store.n_counted);
+        char number[32];
+
+        if (maximum == 0)
+                return 0;
+
+        (void) snprintf(number, sizeof(number), "%zu", maximum);
+        return setenv("FDSTORE", number, 1) < 0 ? -errno : 0;
+}
+
 int service_manager_pass(const struct service_manager *m, int *fd) {
+        static const char *const inherited[] = { "FDSTORE", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID",
+                "LISTEN_PIDFDID" };
         char number[32], pid[32], *names;
         int r, moved;
 
-        (void) unsetenv("LISTEN_FDS");
-        (void) unsetenv("LISTEN_FDNAMES");
-        (void) unsetenv("LISTEN_PID");
+        /* Another service manager meant these for whoever started the emulator */
+        for (size_t i = 0; i < ELEMENTS(inherited); i++)
+                (void) unsetenv(inherited[i]);
+
         if (setenv("NOTIFY_SOCKET", m->address.sun_path, 1) < 0)
                 return -errno;
+        r = set_maximum(m);
+        if (r < 0)
+                return r;
         if (m->store.n == 0)
                 return 0;
 

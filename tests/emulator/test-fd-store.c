@@ -119,12 +119,20 @@ static int find(const char *name) {
         return -1;
 }
 
+/* --fd-store=8, and the unit's sessions */
+static void check_maximum(const char *expected) {
+        const char *text = getenv("FDSTORE");
+
+        CHECK_STRING(text ? text : "not set", expected);
+}
+
 /* --------------------------------------------------------------------------------------------------- boot 0 ---- */
 
 static void test_first_boot(void) {
         int fd = find("state");
 
         CHECK_EQUAL(n_listen_fds, 1);
+        check_maximum("9");
         CHECK_EQUAL(libluo_internal_session_is_outgoing(fd), 1);
         CHECK(!(fcntl(fd, F_GETFD) & FD_CLOEXEC));
         CHECK_EQUAL(libluo_session_preserve(fd, memfd("state of boot 0"), 7), 0);
@@ -203,6 +211,7 @@ static void test_restored(void) {
         int fd;
 
         CHECK_EQUAL(n_listen_fds, ELEMENTS(expected));
+        check_maximum("10");
         for (int i = 0; i < n_listen_fds && i < (int) ELEMENTS(expected); i++)
                 CHECK_STRING(names[i], expected[i]);
 
