@@ -368,6 +368,7 @@ static void test_store(void) {
 
         (void) unsetenv("LISTEN_PID");
         (void) unsetenv("NOTIFY_SOCKET");
+        (void) setenv("FDSTORE", "16", 1);
         REQUIRE(libluo_store_open(0, &store) >= 0);
 
         CHECK_EQUAL(libluo_store_put_data(store, "state", "text", 4), -ENOTCONN);
@@ -375,6 +376,7 @@ static void test_store(void) {
         CHECK_EQUAL(libluo_store_get_data(store, "state", &data, &size), -ENOENT);
 
         /* Also a limit that leaves no room for any file descriptor of a store */
+        (void) setenv("NOTIFY_SOCKET", "/nowhere", 1);
         REQUIRE(getrlimit(RLIMIT_NOFILE, &before) >= 0);
         none = (struct rlimit) { .rlim_cur = 3, .rlim_max = before.rlim_max };
         REQUIRE(setrlimit(RLIMIT_NOFILE, &none) >= 0);
