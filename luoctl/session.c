@@ -15,6 +15,7 @@
 #include "content.h"
 #include "luoctl.h"
 #include "output.h"
+#include "program.h"
 
 /* The device is held for one operation only, so whoever has it will not have it for long */
 #define DEVICE_TIMEOUT_USEC UINT64_C(5000000)
@@ -76,20 +77,17 @@ static int pass_session(int session_fd, int number) {
         return 0;
 }
 
-static int run_with_session(
-        const struct arguments *arguments, int (*open_session)(int device_fd, const char *name)) {
+static int cannot_run(const char *program, int error) {
+        (void) fail(error, "cannot run %s: %s", program, strerror(-error));
+        return error == -ENOENT ? EXIT_NO_PROGRAM : EXIT_CANNOT_EXECUTE;
+}
+
+/* Becomes the program at this path, with the session. Returns an exit status if that fails. */
+static int become_program(const struct arguments *arguments, const char *path,
+        int (*open_session)(int device_fd, const char *name)) {
         const char *name = arguments->operands[0];
         unsigned n_before = passed_fds();
         int device_fd, session_fd, r;
-
-        if (strcmp(name, LIBLUO_SESSION_SYSTEMD) == 0 ||
-                strncmp(name, LIBLUO_SESSION_UNIT_PREFIX, strlen(LIBLUO_SESSION_UNIT_PREFIX)) == 0)
-                return fail(-EINVAL,
-                        "the session name \"%s\" belongs to systemd; take one that is neither \"%s\" nor begins with \"%s\"",
-                        name, LIBLUO_SESSION_SYSTEMD, LIBLUO_SESSION_UNIT_PREFIX);
-        if (!libluo_session_name_is_valid(name))
-                return fail(-EINVAL, "the session name \"%s\" is not valid: it has to be 1 to %i bytes long",
-                        name, LIBLUO_SESSION_NAME_MAX);
 
         device_fd = libluo_device_open(DEVICE_TIMEOUT_USEC);
         if (device_fd < 0)
@@ -106,10 +104,36 @@ static int run_with_session(
         if (r < 0)
                 return fail(r, "cannot pass the session on: %s", strerror(-r));
 
-        (void) execvp(arguments->program[0], arguments->program);
-        r = errno;
-        (void) fail(-r, "cannot run %s: %s", arguments->program[0], strerror(r));
-        return r == ENOENT ? EXIT_NO_PROGRAM : EXIT_CANNOT_EXECUTE;
+        /* Not execv(2), which has no shell for scripts without "#!" */
+        (void) execvp(path, arguments->program);
+        return cannot_run(path, -errno);
+}
+
+static int run_with_session(
+        const struct arguments *arguments, int (*open_session)(int device_fd, const char *name)) {
+        const char *name = arguments->operands[0];
+        char *path;
+        int r;
+
+        if (strcmp(name, LIBLUO_SESSION_SYSTEMD) == 0 ||
+                strncmp(name, LIBLUO_SESSION_UNIT_PREFIX, strlen(LIBLUO_SESSION_UNIT_PREFIX)) == 0)
+                return fail(-EINVAL,
+                        "the session name \"%s\" belongs to systemd; take one that is neither \"%s\" nor begins with \"%s\"",
+                        name, LIBLUO_SESSION_SYSTEMD, LIBLUO_SESSION_UNIT_PREFIX);
+        if (!libluo_session_name_is_valid(name))
+                return fail(-EINVAL, "the session name \"%s\" is not valid: it has to be 1 to %i bytes long",
+                        name, LIBLUO_SESSION_NAME_MAX);
+
+        /* First, as the session ends with this process if there is nobody to pass it to */
+        r = program_find(arguments->program[0], &path);
+        if (r == -ENOMEM)
+                return fail(r, "%s", strerror(-r));
+        if (r < 0)
+                return cannot_run(arguments->program[0], r);
+
+        r = become_program(arguments, path, open_session);
+        free(path);
+        return r;
 }
 
 int command_session_create(const struct arguments *arguments) {
