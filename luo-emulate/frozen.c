@@ -133,7 +133,7 @@ int64_t answer_add_seals(struct supervisor *s, const struct seccomp_notif *reque
         if (!(wanted & F_SEAL_WRITE) && !(wanted & F_SEAL_EXECUTE && st.st_mode & 0111))
                 return ANSWER_CONTINUE;
 
-        fd = process_get_fd((pid_t) request->pid, (int) request->data.args[0]);
+        fd = request_get_fd(s, request, (int) request->data.args[0]);
         seals = fd >= 0 ? fcntl(fd, F_GET_SEALS) : -1;
         close_fd(fd);
         if (seals < 0 || seals & (F_SEAL_SEAL | F_SEAL_WRITE))
@@ -256,13 +256,14 @@ static bool locate(const struct write *w, uint64_t offset, uint64_t *ret_address
 }
 
 /* Writes the beginning of it in the place of the program. */
-static int64_t write_some(const struct write *w, uint64_t size) {
+static int64_t write_some(
+        struct supervisor *s, const struct seccomp_notif *request, const struct write *w, uint64_t size) {
         uint64_t done = 0;
         char buffer[4096];
         int64_t r = 0;
         int fd;
 
-        fd = process_get_fd(w->tid, w->fd);
+        fd = request_get_fd(s, request, w->fd);
         if (fd < 0)
                 return fd;
 
@@ -280,6 +281,8 @@ static int64_t write_some(const struct write *w, uint64_t size) {
                         n = sizeof(buffer);
 
                 r = process_read(w->tid, address, buffer, (size_t) n);
+                if (r >= 0 && !request_is_valid(s, request))
+                        r = -ENOENT;
                 if (r < 0)
                         break;
 
@@ -321,5 +324,5 @@ int64_t answer_write(struct supervisor *s, const struct seccomp_notif *request) 
         if (boundary <= w.position)
                 return r;
 
-        return write_some(&w, boundary - w.position);
+        return write_some(s, request, &w, boundary - w.position);
 }

@@ -38,7 +38,7 @@ enum direction {
 
 /* Writes the argument back, as much of it as the caller has. */
 static int respond(const struct call *call) {
-        return process_write(call->tid, call->address, &call->argument,
+        return request_write(call->s, call->request, call->address, &call->argument,
                 call->user_size < call->size ? call->user_size : call->size);
 }
 
@@ -154,7 +154,7 @@ static int preserve(struct call *call) {
         int fd = -EBADF, r;
 
         if (!kernel_token_is_used(call->session, token)) {
-                fd = process_get_fd(call->tid, call->argument.fd.fd);
+                fd = request_get_fd(s, call->request, call->argument.fd.fd);
                 if (fd < 0 && fd != -EBADF) {
                         r = our_own_limit(fd);
                         goto finish;
@@ -297,6 +297,9 @@ int64_t answer_ioctl(struct supervisor *s, const struct seccomp_notif *request) 
         r = process_read(call.tid, call.address, &call.argument, call.size);
         if (r < 0)
                 return r;
+
+        if (!request_is_valid(s, request))
+                return ANSWER_NONE;
 
         return entry->run(&call);
 }

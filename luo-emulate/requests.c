@@ -20,6 +20,33 @@
 
 #define DEVICE_PATH "/dev/liveupdate"
 
+bool request_is_valid(struct supervisor *s, const struct seccomp_notif *request) {
+        uint64_t id = request->id;
+
+        return ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) >= 0;
+}
+
+int request_get_fd(struct supervisor *s, const struct seccomp_notif *request, int fd) {
+        int r;
+
+        r = process_get_fd((pid_t) request->pid, fd);
+        if (r >= 0 && !request_is_valid(s, request)) {
+                close_fd(r);
+                return -ENOENT;
+        }
+
+        return r;
+}
+
+int request_write(struct supervisor *s, const struct seccomp_notif *request, uint64_t address,
+        const void *buffer, size_t size) {
+
+        if (!request_is_valid(s, request))
+                return -ENOENT;
+
+        return process_write((pid_t) request->pid, address, buffer, size);
+}
+
 int request_install_fd(
         struct supervisor *s, const struct seccomp_notif *request, int fd, int flags, bool answer) {
 
@@ -150,6 +177,9 @@ int64_t answer_open(struct supervisor *s, const struct seccomp_notif *request) {
         if (how.flags & O_DIRECTORY)
                 return -ENOTDIR;
 
+        if (!request_is_valid(s, request))
+                return ANSWER_NONE;
+
         return open_device(s, request, (int) how.flags);
 }
 
@@ -227,7 +257,7 @@ int64_t answer_readlink(struct supervisor *s, const struct seccomp_notif *reques
         length = strlen(target);
         if (length > (size_t) size)
                 length = (size_t) size;
-        r = process_write((pid_t) request->pid, arguments[1], target, length);
+        r = request_write(s, request, arguments[1], target, length);
         return r < 0 ? r : (int64_t) length;
 }
 

@@ -22,6 +22,17 @@ int64_t answer_open(struct supervisor *s, const struct seccomp_notif *request);
 int64_t answer_readlink(struct supervisor *s, const struct seccomp_notif *request);
 int64_t answer_reboot(struct supervisor *s, const struct seccomp_notif *request);
 
+/*
+ * False if the caller is gone, or does not wait any more. Its id may be another process's then: what was found by the id
+ * is to be used after this only.
+ */
+bool request_is_valid(struct supervisor *s, const struct seccomp_notif *request);
+
+/* As process_get_fd() and process_write(), for the caller if it is still there, and -ENOENT if not. */
+int request_get_fd(struct supervisor *s, const struct seccomp_notif *request, int fd);
+int request_write(struct supervisor *s, const struct seccomp_notif *request, uint64_t address,
+        const void *buffer, size_t size);
+
 /* Gives the caller a file descriptor for a file of ours, which is what the system call returns if answer is set. */
 int request_install_fd(
         struct supervisor *s, const struct seccomp_notif *request, int fd, int flags, bool answer);
