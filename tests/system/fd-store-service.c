@@ -9,6 +9,7 @@
  *   fd-store-service UNIT mixed         an eventfd, which LUO refuses, between two memfds
  *   fd-store-service UNIT rights        read-only, append-only, offset, mode and owner
  *   fd-store-service UNIT preflight     a memfd, a sealed one with holes, and a socket, which LUO refuses
+ *   fd-store-service UNIT shared 1      a file that shared 0 stores, too, which reads what this writes into it
  *   fd-store-service UNIT session       a memfd in the session of LUOSession=s1, over one kexec
  *   fd-store-service UNIT hijack        sessions with names that belong to systemd
  */
@@ -235,6 +236,30 @@ static void run_preflight(void) {
         report("verified %i fds", boot == 0 ? 3 : 2);
 }
 
+/* One file in the stores of two services: read-write in one of them, read-only in the other. */
+static void run_shared(bool writes) {
+        int fd, found = -1;
+
+        fd = boot == 0 ? open("/dev/shm/shared", writes ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC, 0600) :
+                         passed_fd("shared");
+        if (fd < 0)
+                WRONG("no shared fd");
+        if ((fcntl(fd, F_GETFL) & O_ACCMODE) != (writes ? O_RDWR : O_RDONLY))
+                WRONG("another access mode");
+
+        if (writes && pwrite(fd, &boot, sizeof(boot), 1000) != sizeof(boot))
+                WRONG("cannot write");
+        if (pread(fd, &found, sizeof(found), 1000) != sizeof(found) || found != boot)
+                WRONG("what the other has written in this boot is not there");
+        if (!writes && pwrite(fd, "x", 1, 0) >= 0)
+                WRONG("the read-only fd can be written");
+
+        if (boot == 0 && !store(fd, "shared"))
+                WRONG("cannot store");
+
+        report("verified 1 fds");
+}
+
 static void run_session(void) {
         int session_fd, fd, r;
 
@@ -313,6 +338,8 @@ int main(int argc, char *argv[]) {
                 run_rights();
         else if (strcmp(argv[2], "preflight") == 0)
                 run_preflight();
+        else if (strcmp(argv[2], "shared") == 0 && argc == 4)
+                run_shared(atoi(argv[3]) != 0);
         else if (strcmp(argv[2], "session") == 0)
                 run_session();
         else if (strcmp(argv[2], "hijack") == 0)
