@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fd-store.h"
 #include "luoctl.h"
 #include "manager.h"
 #include "process.h"
@@ -228,29 +229,22 @@ static int print_stores_table(
         return table_finish(&table, legend);
 }
 
-static void print_stores_json(const struct unit_store *stores, size_t n_stores, const struct verdict *verdict,
-        const struct tally *tally) {
+static void print_fd_json(
+        const struct stored_fd *fd, size_t number, const void *userdata, struct json *json) {
+        const struct verdict *verdicts = userdata;
+
+        json_string(json, "name", fd->name);
+        json_string(json, "path", *fd->path ? fd->path : NULL);
+        verdict_print_json(verdicts + number, json);
+}
+
+static void print_stores_json(const struct unit_store *stores, size_t n_stores,
+        const struct verdict *verdicts, const struct tally *tally) {
         struct json j = {};
 
         json_begin(&j, NULL, '{');
         json_string(&j, "survives", survival_to_string(tally_survival(tally)));
-        json_begin(&j, "units", '[');
-        for (size_t i = 0; i < n_stores; i++) {
-                json_begin(&j, NULL, '{');
-                json_string(&j, "unit", stores[i].unit);
-                json_string(&j, "preserve", stores[i].preserve);
-                json_begin(&j, "fds", '[');
-                for (size_t k = 0; k < stores[i].n_fds; k++) {
-                        json_begin(&j, NULL, '{');
-                        json_string(&j, "name", stores[i].fds[k].name);
-                        json_string(&j, "path", *stores[i].fds[k].path ? stores[i].fds[k].path : NULL);
-                        verdict_print_json(verdict++, &j);
-                        json_end(&j, '{');
-                }
-                json_end(&j, '[');
-                json_end(&j, '{');
-        }
-        json_end(&j, '[');
+        unit_stores_print_json(stores, n_stores, print_fd_json, verdicts, &j);
         json_end(&j, '{');
         json_finish();
 }

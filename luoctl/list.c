@@ -45,27 +45,51 @@ void stored_fd_print_json(const struct stored_fd *fd, struct json *json) {
         json_string(json, "path", *fd->path ? fd->path : NULL);
 }
 
-static void print_json(const struct unit_store *stores, size_t n_stores) {
-        struct json j = {};
+int unit_stores_print(const struct arguments *arguments,
+        int (*print)(const struct arguments *arguments, const struct unit_store *stores, size_t n_stores)) {
 
-        json_begin(&j, NULL, '{');
-        json_begin(&j, "units", '[');
+        struct unit_store *stores;
+        size_t n_stores;
+        int r;
+
+        r = manager_read_stores(arguments->operands, arguments->n_operands, &stores, &n_stores);
+        if (r > 0)
+                return r;
+
+        r = print(arguments, stores, n_stores);
+        unit_stores_free(stores, n_stores);
+        return r;
+}
+
+void unit_stores_print_json(const struct unit_store *stores, size_t n_stores,
+        void (*print_fd)(const struct stored_fd *fd, size_t number, const void *userdata, struct json *json),
+        const void *userdata, struct json *json) {
+
+        size_t number = 0;
+
+        json_begin(json, "units", '[');
         for (size_t i = 0; i < n_stores; i++) {
-                json_begin(&j, NULL, '{');
-                json_string(&j, "unit", stores[i].unit);
-                json_string(&j, "preserve", stores[i].preserve);
-                json_begin(&j, "fds", '[');
+                json_begin(json, NULL, '{');
+                json_string(json, "unit", stores[i].unit);
+                json_string(json, "preserve", stores[i].preserve);
+                json_begin(json, "fds", '[');
                 for (size_t k = 0; k < stores[i].n_fds; k++) {
-                        json_begin(&j, NULL, '{');
-                        stored_fd_print_json(stores[i].fds + k, &j);
-                        json_end(&j, '{');
+                        json_begin(json, NULL, '{');
+                        print_fd(stores[i].fds + k, number++, userdata, json);
+                        json_end(json, '{');
                 }
-                json_end(&j, '[');
-                json_end(&j, '{');
+                json_end(json, '[');
+                json_end(json, '{');
         }
-        json_end(&j, '[');
-        json_end(&j, '{');
-        json_finish();
+        json_end(json, '[');
+}
+
+static void print_fd_json(
+        const struct stored_fd *fd, size_t number, const void *userdata, struct json *json) {
+        (void) number;
+        (void) userdata;
+
+        stored_fd_print_json(fd, json);
 }
 
 static int print_table(const struct unit_store *stores, size_t n_stores, bool legend) {
@@ -93,20 +117,19 @@ static int print_table(const struct unit_store *stores, size_t n_stores, bool le
         return EXIT_SUCCESS;
 }
 
+static int print(const struct arguments *arguments, const struct unit_store *stores, size_t n_stores) {
+        struct json j = {};
+
+        if (!arguments->json)
+                return print_table(stores, n_stores, arguments->legend);
+
+        json_begin(&j, NULL, '{');
+        unit_stores_print_json(stores, n_stores, print_fd_json, NULL, &j);
+        json_end(&j, '{');
+        json_finish();
+        return EXIT_SUCCESS;
+}
+
 int command_list(const struct arguments *arguments) {
-        struct unit_store *stores;
-        size_t n_stores;
-        int r;
-
-        r = manager_read_stores(arguments->operands, arguments->n_operands, &stores, &n_stores);
-        if (r > 0)
-                return r;
-
-        if (arguments->json)
-                print_json(stores, n_stores);
-        else
-                r = print_table(stores, n_stores, arguments->legend);
-
-        unit_stores_free(stores, n_stores);
-        return r;
+        return unit_stores_print(arguments, print);
 }

@@ -64,21 +64,16 @@ static int print_lines(const struct unit_store *store, bool legend) {
         return r < 0 ? fail(r, "%s", strerror(-r)) : EXIT_SUCCESS;
 }
 
+static int print(const struct arguments *arguments, const struct unit_store *stores, size_t n_stores) {
+        (void) n_stores; /* one was asked for, so there is one */
+
+        if (!arguments->json)
+                return print_lines(stores, arguments->legend);
+
+        print_json(stores);
+        return EXIT_SUCCESS;
+}
+
 int command_show(const struct arguments *arguments) {
-        struct unit_store *stores;
-        size_t n_stores;
-        int r;
-
-        r = manager_read_stores(arguments->operands, arguments->n_operands, &stores, &n_stores);
-        if (r > 0)
-                return r;
-
-        /* One was asked for, so there is one */
-        if (arguments->json)
-                print_json(stores);
-        else
-                r = print_lines(stores, arguments->legend);
-
-        unit_stores_free(stores, n_stores);
-        return r;
+        return unit_stores_print(arguments, print);
 }

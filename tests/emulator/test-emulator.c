@@ -21,50 +21,15 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#include "internal.h"
+#include "boots.h"
 #include "kernel-abi.h"
-#include "test.h"
 
 /* mm/shmem.c writes in pieces that end at multiples of this */
 #define PIECE (2 << 20)
 
-static int device(void) {
+/* At once or not at all, unlike device() */
+static int open_device(void) {
         return libluo_device_open(0);
-}
-
-static int create(const char *name) {
-        int device_fd = device(), fd;
-
-        REQUIRE(device_fd >= 0);
-        fd = libluo_session_create(device_fd, name);
-        close_fd(device_fd);
-        return fd;
-}
-
-static int retrieve(const char *name) {
-        int device_fd = device(), fd;
-
-        REQUIRE(device_fd >= 0);
-        fd = libluo_session_retrieve(device_fd, name);
-        close_fd(device_fd);
-        return fd;
-}
-
-static int memfd(const char *text) {
-        int fd;
-
-        fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        REQUIRE(fd >= 0);
-        REQUIRE(write(fd, text, strlen(text)) == (ssize_t) strlen(text));
-        return fd;
-}
-
-static bool holds(int fd, const char *text) {
-        char buffer[256];
-        ssize_t n;
-
-        n = pread(fd, buffer, sizeof(buffer), 0);
-        return n == (ssize_t) strlen(text) && memcmp(buffer, text, strlen(text)) == 0;
 }
 
 static void send_fd(int socket_fd, int fd) {
@@ -103,13 +68,13 @@ static void test_environment(void) {
 }
 
 static void test_lifetime_dup(void) {
-        int fd = device(), duplicate = dup(fd);
+        int fd = open_device(), duplicate = dup(fd);
 
         REQUIRE(fd >= 0 && duplicate >= 0);
         close_fd(fd);
-        CHECK_EQUAL(device(), -EBUSY);
+        CHECK_EQUAL(open_device(), -EBUSY);
         close_fd(duplicate);
-        fd = device();
+        fd = open_device();
         CHECK(fd >= 0);
         close_fd(fd);
 }
@@ -154,7 +119,7 @@ static void test_lifetime_message(void) {
 }
 
 static void test_lifetime_exec(void) {
-        int fd = device();
+        int fd = open_device();
         pid_t pid;
 
         REQUIRE(fd >= 0);
@@ -166,7 +131,7 @@ static void test_lifetime_exec(void) {
                 _exit(99);
         }
         wait_for(pid);
-        CHECK_EQUAL(device(), -EBUSY);
+        CHECK_EQUAL(open_device(), -EBUSY);
         close_fd(fd);
 }
 
@@ -189,7 +154,7 @@ static void test_other_eventfd(void) {
 }
 
 static void test_no_free_fd(void) {
-        int device_fd = device(), session_fd = libluo_session_create(device_fd, "taken"), last;
+        int device_fd = open_device(), session_fd = libluo_session_create(device_fd, "taken"), last;
         struct rlimit old, limit;
 
         REQUIRE(device_fd >= 0 && session_fd >= 0);
@@ -245,7 +210,7 @@ static void test_threads(void) {
 }
 
 static void test_links(void) {
-        int device_fd = device(), session_fd = libluo_session_create(device_fd, "linked");
+        int device_fd = open_device(), session_fd = libluo_session_create(device_fd, "linked");
         char path[64], target[128] = {};
 
         snprintf(path, sizeof(path), "/proc/self/fd/%i", device_fd);
@@ -405,38 +370,22 @@ static const struct test_case boot_2[] = {
         { "a session that nobody retrieved", test_unfinished },
 };
 
+static const struct test_boot boots[] = {
+        { boot_0, ELEMENTS(boot_0) },
+        { boot_1, ELEMENTS(boot_1) },
+        { boot_2, ELEMENTS(boot_2) },
+};
+
 int main(void) {
-        const char *text = getenv("LUO_BOOT");
-        int boot = text ? atoi(text) : -1, failed;
-        pid_t pid;
+        const char *boot = getenv("LUO_BOOT");
+        int failed;
 
-        switch (boot) {
-        case 0:
-                printf("1..%zu\n", ELEMENTS(boot_0) + ELEMENTS(boot_1) + ELEMENTS(boot_2));
-                if (test_run_from(boot_0, ELEMENTS(boot_0), 0) != 0)
-                        return EXIT_FAILURE;
+        failed = test_run_boot(boots, ELEMENTS(boots));
+        if (failed || !boot || strcmp(boot, "1") != 0)
+                return failed;
 
-                /* Whatever has the sessions open at the exit keeps them: here a process that nobody waits for */
-                pid = fork();
-                REQUIRE(pid >= 0);
-                if (pid == 0)
-                        for (;;)
-                                pause();
-                return EXIT_SUCCESS;
-        case 1:
-                failed = test_run_from(boot_1, ELEMENTS(boot_1), ELEMENTS(boot_0));
-                if (failed)
-                        return EXIT_FAILURE;
-
-                /* The other way to a kexec */
-                (void) syscall(
-                        SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_KEXEC, NULL);
-                printf("Bail out! reboot(2) returned: %s\n", strerror(errno));
-                return EXIT_FAILURE;
-        case 2:
-                return test_run_from(boot_2, ELEMENTS(boot_2), ELEMENTS(boot_0) + ELEMENTS(boot_1));
-        default:
-                printf("Bail out! LUO_BOOT is not 0, 1 or 2; run this by luo-emulate --kexecs 2\n");
-                return EXIT_FAILURE;
-        }
+        /* The other way to a kexec */
+        (void) syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_KEXEC, NULL);
+        printf("Bail out! reboot(2) returned: %s\n", strerror(errno));
+        return EXIT_FAILURE;
 }

@@ -14,8 +14,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "internal.h"
-#include "test.h"
+#include "boots.h"
 
 static int n_listen_fds;
 static char *names[64];
@@ -68,33 +67,6 @@ static void barrier(void) {
         CHECK_EQUAL(poll(&p, 1, 10000), 1);
         CHECK(p.revents & POLLHUP);
         close_fd(fds[0]);
-}
-
-static int memfd(const char *text) {
-        int fd;
-
-        fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        REQUIRE(fd >= 0);
-        REQUIRE(write(fd, text, strlen(text)) == (ssize_t) strlen(text));
-        return fd;
-}
-
-static int reopen(int fd, int flags) {
-        char path[64];
-        int narrow;
-
-        snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
-        narrow = open(path, flags | O_CLOEXEC);
-        REQUIRE(narrow >= 0);
-        return narrow;
-}
-
-static bool holds(int fd, const char *text) {
-        char buffer[256];
-        ssize_t n;
-
-        n = pread(fd, buffer, sizeof(buffer), 0);
-        return n == (ssize_t) strlen(text) && memcmp(buffer, text, strlen(text)) == 0;
 }
 
 /* Reads LISTEN_FDNAMES; what is there is what a service's sd_listen_fds_with_names(3) would find. */
@@ -270,23 +242,13 @@ static const struct test_case boot_2[] = {
         { "what comes back after another kexec", test_order_is_kept },
 };
 
-int main(void) {
-        const char *text = getenv("LUO_BOOT");
-        int boot = text ? atoi(text) : -1;
+static const struct test_boot boots[] = {
+        { boot_0, ELEMENTS(boot_0) },
+        { boot_1, ELEMENTS(boot_1) },
+        { boot_2, ELEMENTS(boot_2) },
+};
 
-        switch (boot) {
-        case 0:
-                printf("1..%zu\n", ELEMENTS(boot_0) + ELEMENTS(boot_1) + ELEMENTS(boot_2));
-                read_environment();
-                return test_run_from(boot_0, ELEMENTS(boot_0), 0);
-        case 1:
-                read_environment();
-                return test_run_from(boot_1, ELEMENTS(boot_1), ELEMENTS(boot_0));
-        case 2:
-                read_environment();
-                return test_run_from(boot_2, ELEMENTS(boot_2), ELEMENTS(boot_0) + ELEMENTS(boot_1));
-        default:
-                printf("Bail out! LUO_BOOT is not 0, 1 or 2; run this by luo-emulate --kexecs 2\n");
-                return EXIT_FAILURE;
-        }
+int main(void) {
+        read_environment();
+        return test_run_boot(boots, ELEMENTS(boots));
 }
