@@ -7,11 +7,10 @@
 
 #include <dirent.h>
 
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "boots.h"
+#include "manager.h"
 
 /* Allocations of libluo, and of this test, until one fails; negative: none does. */
 static int until_failure = -1;
@@ -194,22 +193,6 @@ static void test_opening(void) {
 }
 
 /* ------------------------------------------------------------------------------------------ a service's store ---- */
-
-/* The service manager: a socket that nobody reads, which is as good as one that does */
-static int start_manager(void) {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-        char path[64];
-        int fd;
-
-        (void) snprintf(path, sizeof(path), "@libluo-test-allocations-%i", (int) getpid());
-        memcpy(address.sun_path + 1, path + 1, strlen(path) - 1);
-        fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        REQUIRE(fd >= 0);
-        REQUIRE(bind(fd, (struct sockaddr *) &address,
-                        (socklen_t) (offsetof(struct sockaddr_un, sun_path) + strlen(path))) == 0);
-        REQUIRE(setenv("NOTIFY_SOCKET", path, 1) == 0);
-        return fd;
-}
 
 static int scenario_store(void) {
         int saved = until_failure, manager_fd, passed_fd, r;

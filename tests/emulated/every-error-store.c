@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Every documented error of the preflight and of a service's store */
+
+#include <sys/socket.h>
+
+#include "every-error.h"
+#include "manager.h"
+
+RUN(preflight) {
+        libluo_preflight p;
+
+        return TRY(libluo_fd_preflight(OBJECT(have.file_fd), &p, sizeof(p)));
+}
+
+RUN(preflight_nothing) {
+        return TRY(libluo_fd_preflight(OBJECT(have.file_fd), NULL, 0));
+}
+
+enum manager { NO_MANAGER, MANAGER, VSOCK, NOBODY, NO_ROOM };
+
+/* A store with this file descriptor in it */
+static libluo_store *open_store(int fd) {
+        libluo_store *store = NULL;
+        char pid[32];
+
+        REQUIRE(dup2(fd, PASSED) == PASSED);
+        (void) snprintf(pid, sizeof(pid), "%i", (int) getpid());
+        REQUIRE(setenv("LISTEN_PID", pid, 1) == 0 && setenv("LISTEN_FDS", "1", 1) == 0 &&
+                setenv("LISTEN_FDNAMES", "passed", 1) == 0);
+        REQUIRE(libluo_store_open(0, &store) == 0);
+        return store;
+}
+
+enum store_step {
+        PUT,
+        PUT_SAME,
+        PUT_BAD_NAME,
+        PUT_NOTHING,
+        PUT_DATA,
+        PUT_DATA_BAD_NAME,
+        PUT_DATA_BAD_ADDRESS,
+        GET,
+        GET_NONE,
+        GET_NULL,
+        GET_DATA,
+        GET_DATA_NONE,
+        GET_DATA_NULL,
+        REMOVE,
+        REMOVE_NONE,
+        REMOVE_NULL,
+        BARRIER,
+        BARRIER_NULL,
+        NOTIFY,
+        NOTIFY_NULL,
+        SESSIONS,
+        SESSIONS_NONE,
+        SESSIONS_NULL,
+};
+
+static int run_store_step(libluo_store *store, enum store_step step) {
+        int restored, next, fd;
+        size_t size;
+        void *data;
+
+        switch (step) {
+        case PUT:
+                return libluo_store_put_fd(store, "name", have.other_fd, 0);
+        case PUT_SAME: /* it is what was passed */
+                return libluo_store_put_fd(store, "name", have.file_fd, 0);
+        case PUT_BAD_NAME:
+                return libluo_store_put_fd(store, "a:b", have.file_fd, 0);
+        case PUT_NOTHING:
+                return libluo_store_put_fd(store, "name", 12345, 0);
+        case PUT_DATA:
+                return libluo_store_put_data(store, "name", "data", 4);
+        case PUT_DATA_BAD_NAME:
+                return libluo_store_put_data(store, "", "data", 4);
+        case PUT_DATA_BAD_ADDRESS:
+                return libluo_store_put_data(store, "name", (void *) 16, 4);
+        case GET:
+        case GET_NONE:
+        case GET_NULL:
+                fd = libluo_store_get_fd(store, step == GET ? "passed" : step == GET_NONE ? "none" : NULL);
+                if (fd >= 0)
+                        close_fd(fd);
+                return fd;
+        case GET_DATA:
+                return libluo_store_get_data(store, "passed", &data, &size);
+        case GET_DATA_NONE:
+                return libluo_store_get_data(store, "none", &data, &size);
+        case GET_DATA_NULL:
+                return libluo_store_get_data(store, "passed", NULL, &size);
+        case REMOVE:
+                return libluo_store_remove(store, "passed");
+        case REMOVE_NONE:
+                return libluo_store_remove(store, "none");
+        case REMOVE_NULL:
+                return libluo_store_remove(store, NULL);
+        case BARRIER:
+                return libluo_store_barrier(store, 0);
+        case BARRIER_NULL:
+                return libluo_store_barrier(NULL, 0);
+        case NOTIFY:
+                return libluo_notify("READY=1");
+        case NOTIFY_NULL:
+                return libluo_notify(NULL);
+        case SESSIONS:
+                return libluo_store_get_sessions(store, "passed", &restored, &next);
+        case SESSIONS_NONE:
+                return libluo_store_get_sessions(store, "none", &restored, &next);
+        default:
+                return libluo_store_get_sessions(store, "passed", NULL, NULL);
+        }
+}
+
+static int use_store(const struct error_case *c, enum manager manager, enum store_step step, int passed_fd) {
+        int manager_fd = -1, r;
+        libluo_store *store;
+
+        REQUIRE(setenv("FDSTORE", manager == NO_ROOM ? "1" : "16", 1) == 0);
+        if (manager == MANAGER || manager == NO_ROOM)
+                manager_fd = start_manager();
+        else if (manager == NO_MANAGER)
+                REQUIRE(unsetenv("NOTIFY_SOCKET") == 0);
+        else
+                REQUIRE(setenv("NOTIFY_SOCKET", manager == VSOCK ? "vsock:2:1" : "/nowhere/at/all", 1) == 0);
+
+        store = open_store(passed_fd);
+        if (c->object == CLOSED)
+                (void) close(PASSED);
+
+        r = TRY(run_store_step(store, step));
+
+        if (c->object == CLOSED)
+                REQUIRE(dup2(have.pipe_fd, PASSED) == PASSED);
+        libluo_store_free(store);
+        close_fd(manager_fd);
+        /* Nothing else may come to be where file descriptors are passed */
+        REQUIRE(dup2(have.pipe_fd, PASSED) == PASSED);
+        return r;
+}
+
+#define STORE(name, manager, step, passed_fd)                                                                \
+        RUN(store_##name) {                                                                                  \
+                return use_store(c, manager, step, passed_fd);                                               \
+        }
+
+#define STORE_ALL(name, step)                                                                                \
+        STORE(name, MANAGER, step, have.file_fd)                                                             \
+        STORE(name##_alone, NO_MANAGER, step, have.file_fd)                                                  \
+        STORE(name##_vsock, VSOCK, step, have.file_fd)                                                       \
+        STORE(name##_nobody, NOBODY, step, have.file_fd)
+
+STORE_ALL(put, PUT)
+STORE_ALL(put_data, PUT_DATA)
+STORE_ALL(remove, REMOVE)
+STORE_ALL(barrier, BARRIER)
+STORE_ALL(notify, NOTIFY)
+STORE(put_full, NO_ROOM, PUT, have.file_fd)
+STORE(put_data_full, NO_ROOM, PUT_DATA, have.file_fd)
+STORE(put_same, MANAGER, PUT_SAME, have.file_fd)
+STORE(put_bad_name, MANAGER, PUT_BAD_NAME, have.file_fd)
+STORE(put_nothing, MANAGER, PUT_NOTHING, have.file_fd)
+STORE(put_data_bad_name, MANAGER, PUT_DATA_BAD_NAME, have.file_fd)
+STORE(put_data_bad_address, MANAGER, PUT_DATA_BAD_ADDRESS, have.file_fd)
+STORE(get, MANAGER, GET, have.file_fd)
+STORE(get_none, MANAGER, GET_NONE, have.file_fd)
+STORE(get_null, MANAGER, GET_NULL, have.file_fd)
+STORE(get_data, MANAGER, GET_DATA, have.file_fd)
+STORE(get_data_none, MANAGER, GET_DATA_NONE, have.file_fd)
+STORE(get_data_null, MANAGER, GET_DATA_NULL, have.file_fd)
+STORE(get_data_pipe, MANAGER, GET_DATA, have.pipe_fd)
+STORE(remove_none, MANAGER, REMOVE_NONE, have.file_fd)
+STORE(remove_null, MANAGER, REMOVE_NULL, have.file_fd)
+STORE(barrier_null, MANAGER, BARRIER_NULL, have.file_fd)
+STORE(notify_null, MANAGER, NOTIFY_NULL, have.file_fd)
+STORE(sessions, MANAGER, SESSIONS, have.outgoing_fd)
+STORE(sessions_file, MANAGER, SESSIONS, have.file_fd)
+STORE(sessions_none, MANAGER, SESSIONS_NONE, have.outgoing_fd)
+STORE(sessions_null, MANAGER, SESSIONS_NULL, have.outgoing_fd)
+
+RUN(store_open_environment) {
+        libluo_store *store = NULL;
+        char pid[32];
+        int r;
+
+        (void) snprintf(pid, sizeof(pid), "%i", (int) getpid());
+        REQUIRE(setenv("LISTEN_PID", pid, 1) == 0 && setenv("LISTEN_FDS", "many", 1) == 0);
+        r = TRY(libluo_store_open(0, &store));
+        REQUIRE(unsetenv("LISTEN_PID") == 0);
+        (void) c;
+        return r;
+}
+
+RUN(store_open_flags) {
+        libluo_store *store = NULL;
+
+        (void) c;
+        return TRY(libluo_store_open(UINT32_MAX, &store));
+}
+
+RUN(store_open) {
+        libluo_store *store = NULL;
+
+        (void) c;
+        return TRY(libluo_store_open(0, &store));
+}
