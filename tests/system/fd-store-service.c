@@ -240,8 +240,9 @@ static void run_preflight(void) {
 static void run_shared(bool writes) {
         int fd, found = -1;
 
-        fd = boot == 0 ? open("/dev/shm/shared", writes ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC, 0600) :
-                         passed_fd("shared");
+        fd = boot == 0
+                ? open("/dev/shm/shared", writes ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC, 0600)
+                : passed_fd("shared");
         if (fd < 0)
                 WRONG("no shared fd");
         if ((fcntl(fd, F_GETFL) & O_ACCMODE) != (writes ? O_RDWR : O_RDONLY))
