@@ -441,10 +441,7 @@ LIBLUO_PUBLIC int libluo_bundle_get(
         if (!bundle || !ret_entry || i >= bundle->index.n_entries)
                 return -EINVAL;
 
-        /* A caller built with a later header finds zeroes in the fields that this version does not have. */
-        memset(ret_entry, 0, entry_size);
-        memcpy(ret_entry, &bundle->index.entries[i].public,
-                entry_size < sizeof(libluo_entry) ? entry_size : sizeof(libluo_entry));
+        copy_sized(ret_entry, entry_size, &bundle->index.entries[i].public, sizeof(libluo_entry));
         return 0;
 }
 

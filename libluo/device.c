@@ -1,19 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <fcntl.h>
-#include <time.h>
 
 #include "internal.h"
 #include "kernel-abi.h"
-
-#define USEC_PER_SEC UINT64_C(1000000)
-
-static uint64_t now_usec(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-}
 
 static void sleep_usec(uint64_t usec) {
         struct timespec ts = {

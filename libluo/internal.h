@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sys/stat.h>
@@ -41,6 +43,24 @@ static inline void close_fd(int fd) {
         if (fd >= 0)
                 (void) close(fd);
         errno = saved_errno;
+}
+
+#define USEC_PER_SEC UINT64_C(1000000)
+
+static inline uint64_t now_usec(void) {
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+/*
+ * Fills a structure of the caller's, who may have been built with another header: one with an earlier header gets the
+ * fields that it knows, one with a later header finds zeroes in those that this version does not have.
+ */
+static inline void copy_sized(void *ret, size_t ret_size, const void *from, size_t size) {
+        memset(ret, 0, ret_size);
+        memcpy(ret, from, ret_size < size ? ret_size : size);
 }
 
 #define F_SEAL_EXEC_VALUE 0x0020 /* F_SEAL_EXEC of <linux/fcntl.h>, Linux 6.3 */

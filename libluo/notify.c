@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -83,12 +82,7 @@ int libluo_internal_notify(const char *state, int fd) {
         return r;
 }
 
-static uint64_t now_usec(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
-}
+#define HOUR_USEC (3600 * USEC_PER_SEC)
 
 int libluo_internal_notify_barrier(uint64_t timeout_usec) {
         uint64_t start = now_usec();
@@ -103,15 +97,17 @@ int libluo_internal_notify_barrier(uint64_t timeout_usec) {
         /* The service manager closes its end when everything before is done */
         while (r >= 0) {
                 struct pollfd p = { .fd = fds[0] };
-                uint64_t elapsed = now_usec() - start, left;
-                int n;
+                int n, wait_msec = -1;
 
-                left = timeout_usec == UINT64_MAX ? 0 : elapsed >= timeout_usec ? 0 : timeout_usec - elapsed;
-                /* Rounded up: a timeout of 0 looks once. Longer waits go in steps, poll(2) takes an int */
-                n = poll(&p, 1,
-                        timeout_usec == UINT64_MAX  ? -1
-                                : left > 3600000000 ? 3600000
-                                                    : (int) ((left + 999) / 1000));
+                if (timeout_usec != UINT64_MAX) {
+                        uint64_t elapsed = now_usec() - start,
+                                 left = elapsed < timeout_usec ? timeout_usec - elapsed : 0;
+
+                        /* Rounded up: a timeout of 0 looks once. Longer waits go in steps, poll(2) takes an int */
+                        wait_msec = left > HOUR_USEC ? (int) (HOUR_USEC / 1000) : (int) ((left + 999) / 1000);
+                }
+
+                n = poll(&p, 1, wait_msec);
                 if (n > 0)
                         break;
                 if (n < 0 && errno != EINTR)

@@ -126,9 +126,7 @@ LIBLUO_PUBLIC int libluo_fd_preflight(int fd, libluo_preflight *ret_preflight, s
         if (r < 0)
                 return r;
 
-        /* A caller built with a later header finds zeroes in the fields that this version does not have. */
-        memset(ret_preflight, 0, preflight_size);
-        memcpy(ret_preflight, &p, preflight_size < sizeof(p) ? preflight_size : sizeof(p));
+        copy_sized(ret_preflight, preflight_size, &p, sizeof(p));
         return 0;
 }
 
