@@ -540,7 +540,8 @@ static int take(libluo_bundle *bundle, size_t i, bool again) {
         }
 
         if (!again) {
-                if (!owner->restored)
+                /* Somebody else may write to a shared file by now, which must not be taken for a hole at that moment */
+                if (!owner->restored && where == bundle)
                         libluo_internal_free_holes(
                                 file_fd, where->index.holes + owner->first_hole, owner->n_holes);
                 r = libluo_internal_restore_inode(file_fd, &owner->public);

@@ -327,7 +327,7 @@ typedef struct libluo_entry {
         uint64_t offset;    /* of the preserved file description, in bytes */
         uint64_t size;      /* bytes */
         uint64_t allocated; /* bytes of memory in use when it was preserved, holes not counted */
-        uint64_t holes;     /* bytes of holes that are given back when the entry is taken. Since 1.0 */
+        uint64_t holes;     /* bytes of holes, given back when the entry is taken unless it is shared. Since 1.0 */
 } libluo_entry;
 
 /*
@@ -361,7 +361,8 @@ int libluo_bundle_set_shared(libluo_bundle *bundle, libluo_bundle *shared);
  * libluo_bundle_take(): retrieves entry i of an opened bundle, with the access mode, append flag, offset, mode and
  * owner that it had when it was preserved, and gives the memory of holes back that are still empty. Never gives more
  * access than that: where it cannot be restored, the call fails. The exception are the x bits of a memfd made with
- * MFD_NOEXEC_SEAL, see libluo_session_retrieve_fd(). Holes of files sealed against writing stay allocated.
+ * MFD_NOEXEC_SEAL, see libluo_session_retrieve_fd(). Holes of files sealed against writing, and of shared
+ * ones, which others may be writing to, stay allocated.
  *
  * May be called again until the session is finished. Nobody may write to the file while the first call runs; whoever
  * wants an entry that another process works with already calls libluo_bundle_take_again(). Since 0.1.
