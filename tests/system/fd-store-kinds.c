@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Kinds of fd-store-service with many small files, or with sessions. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+
+#include <libluo.h>
+
+#include "fd-store-service.h"
+
+static void fd_name(char name[32], int i, bool same) {
+        if (same)
+                (void) snprintf(name, 32, "same");
+        else
+                (void) snprintf(name, 32, "fd-%06i", i);
+}
+
+static void run_many(int count, bool same) {
+        char name[32];
+
+        if (generation == 0)
+                for (int i = 0; i < count; i++) {
+                        int fd = new_memfd(i);
+
+                        fd_name(name, i, same);
+                        if (!store(fd, name))
+                                WRONG("cannot store fd %i", i);
+                        (void) close(fd);
+
+                        /* The receive queue of the manager has its limits */
+                        if (i % 64 == 63 && sd_notify_barrier(0, UINT64_C(60000000)) <= 0)
+                                WRONG("no answer from the manager");
+                }
+        else {
+                if (n_passed_fds != count)
+                        WRONG("got %i fds, not %i", n_passed_fds, count);
+
+                /* The newest comes first, as after any restart of the service */
+                for (int p = 0; p < count; p++) {
+                        int i = count - 1 - p, fd = SD_LISTEN_FDS_START + p;
+
+                        if (p != i && has_content(fd, p, generation - 1))
+                                WRONG("reversed");
+                        fd_name(name, i, same);
+                        if (strcmp(passed_names[p], name) != 0)
+                                WRONG("fd %i is named %s, not %s", p, passed_names[p], name);
+                        if (!has_content(fd, i, generation - 1))
+                                WRONG("fd %s at %i has another content", name, p);
+                        if (!write_content(fd, i))
+                                WRONG("fd %s cannot be written", name);
+                }
+        }
+
+        report("verified %i fds", count);
+}
+
+void run_plain(char *arguments[]) {
+        run_many(atoi(arguments[0]), false);
+}
+
+void run_same(char *arguments[]) {
+        run_many(atoi(arguments[0]), true);
+}
+
+void run_mixed(char *arguments[] __attribute__((unused))) {
+        if (generation == 0) {
+                if (!store(new_memfd(0), "before") || !store(eventfd(0, EFD_CLOEXEC), "an eventfd") ||
+                        !store(new_memfd(1), "after"))
+                        WRONG("cannot store");
+        } else {
+                if (n_passed_fds != 2)
+                        WRONG("got %i fds, not 2", n_passed_fds);
+                if (!has_content(passed_fd("before"), 0, generation - 1) ||
+                        !has_content(passed_fd("after"), 1, generation - 1))
+                        WRONG("another content");
+                if (!write_content(passed_fd("before"), 0) || !write_content(passed_fd("after"), 1))
+                        WRONG("cannot write");
+        }
+
+        report("verified 2 fds");
+}
+
+void run_rights(char *arguments[] __attribute__((unused))) {
+        struct stat st;
+        char path[64];
+        int fd, narrow;
+
+        if (generation == 0) {
+                fd = new_memfd(0);
+                (void) snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
+                narrow = open(path, O_RDONLY | O_CLOEXEC);
+                if (fchown(fd, 1000, 1001) < 0 || fchmod(fd, 0640) < 0 || lseek(narrow, 3, SEEK_SET) != 3 ||
+                        !store(narrow, "read-only"))
+                        WRONG("cannot store");
+
+                fd = new_memfd(1);
+                if (fcntl(fd, F_SETFL, O_APPEND) < 0 || !store(fd, "append"))
+                        WRONG("cannot store");
+        } else {
+                fd = passed_fd("read-only");
+                if (fd < 0 || fstat(fd, &st) < 0)
+                        WRONG("no read-only fd");
+                if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY || write(fd, "x", 1) >= 0 ||
+                        ftruncate(fd, 0) >= 0)
+                        WRONG("the read-only fd can be written");
+                if (st.st_uid != 1000 || st.st_gid != 1001 || (st.st_mode & 07777) != 0640)
+                        WRONG("owner %i:%i, mode %o", (int) st.st_uid, (int) st.st_gid, st.st_mode & 07777);
+                if (lseek(fd, 0, SEEK_CUR) != 3)
+                        WRONG("another offset");
+                if (!has_content(fd, 0, 0))
+                        WRONG("another content");
+
+                fd = passed_fd("append");
+                if ((fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND)) != (O_RDWR | O_APPEND))
+                        WRONG("the append flag is gone");
+        }
+
+        report("verified 2 fds");
+}
+
+void run_preflight(char *arguments[] __attribute__((unused))) {
+        int fd;
+
+        if (generation == 0) {
+                if (!store(new_memfd(0), "plain"))
+                        WRONG("cannot store");
+
+                fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+                if (ftruncate(fd, 1024 * 1024) < 0 || pwrite(fd, "x", 1, 0) != 1 ||
+                        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0 ||
+                        !store(fd, "sparse"))
+                        WRONG("cannot store");
+
+                if (!store(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"))
+                        WRONG("cannot store");
+        } else if (n_passed_fds != 2)
+                WRONG("got %i fds, not 2", n_passed_fds);
+        else if (!has_content(passed_fd("plain"), 0, 0) || passed_fd("sparse") < 0)
+                WRONG("another content");
+
+        report("verified %i fds", generation == 0 ? 3 : 2);
+}
+
+/* One file in the stores of two services: read-write in one of them, read-only in the other. */
+void run_shared(char *arguments[]) {
+        bool writes = atoi(arguments[0]) != 0;
+        int fd, found = -1;
+
+        fd = generation == 0
+                ? open("/dev/shm/shared", writes ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC, 0600)
+                : passed_fd("shared");
+        if (fd < 0)
+                WRONG("no shared fd");
+        if ((fcntl(fd, F_GETFL) & O_ACCMODE) != (writes ? O_RDWR : O_RDONLY))
+                WRONG("another access mode");
+
+        if (writes && pwrite(fd, &generation, sizeof(generation), 1000) != sizeof(generation))
+                WRONG("cannot write");
+        if (pread(fd, &found, sizeof(found), 1000) != sizeof(found) || found != generation)
+                WRONG("what the other has written in this generation is not there");
+        if (!writes && pwrite(fd, "x", 1, 0) >= 0)
+                WRONG("the read-only fd can be written");
+
+        if (generation == 0 && !store(fd, "shared"))
+                WRONG("cannot store");
+
+        report("verified 1 fds");
+}
+
+/* The state of each session goes on in NAME.next, which is NAME after the kexec. */
+static void run_session(const char *name) {
+        char next_name[64];
+        int session_fd, next_fd, fd, r;
+
+        session_fd = passed_fd(name);
+        if (session_fd < 0 || libluo_fd_is_session(session_fd) <= 0)
+                WRONG("no session %s", name);
+
+        (void) snprintf(next_name, sizeof(next_name), "%s.next", name);
+        next_fd = passed_fd(next_name);
+
+        if (generation == 0) {
+                if (next_fd >= 0)
+                        WRONG("session %s is there although %s is fresh", next_name, name);
+                next_fd = session_fd;
+        } else {
+                fd = libluo_session_retrieve_fd(session_fd, 42);
+                if (fd < 0)
+                        WRONG("cannot retrieve: %s", libluo_strerror(fd));
+                if (!has_content(fd, 0, generation - 1))
+                        WRONG("another content");
+                r = libluo_session_finish(session_fd);
+                if (r < 0)
+                        WRONG("cannot finish: %s", libluo_strerror(r));
+                if (next_fd < 0)
+                        WRONG("no session for the next kexec");
+        }
+
+        r = libluo_session_preserve(next_fd, new_memfd(0), 42);
+        if (r < 0)
+                WRONG("cannot preserve: %s", libluo_strerror(r));
+}
+
+void run_sessions(char *arguments[]) {
+        int n = 0;
+
+        for (; arguments[n]; n++)
+                run_session(arguments[n]);
+
+        report("verified %i sessions", n);
+}
+
+void run_hijack(char *arguments[] __attribute__((unused))) {
+        static const char *const names[] = { "systemd", "fds-hijack" };
+        int device_fd, session_fd;
+
+        if (generation > 0) {
+                if (n_passed_fds != 0)
+                        WRONG("got %i fds", n_passed_fds);
+        } else
+                for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+                        device_fd = libluo_device_open(UINT64_C(5000000));
+                        session_fd = libluo_session_create(device_fd, names[i]);
+                        (void) close(device_fd);
+                        if (session_fd < 0 || libluo_session_preserve(session_fd, new_memfd(0), 1) < 0 ||
+                                !store(session_fd, "hijack"))
+                                WRONG("cannot store session %s", names[i]);
+                        (void) close(session_fd);
+                }
+
+        report("verified 0 fds");
+}
