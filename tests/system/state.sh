@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+#
+# In the machine: questions about units and what they have stored.
+
+# verified UNIT TEXT: what its fd-store-service said of the fds it got, at its last start
+verified() { equal "verified $2" "$(cat "/run/fd-store-report/$1")"; }
+
+# The report of a start that is to come has to be the first line
+start_anew() {
+    local unit
+    for unit; do
+        rm -f "/run/fd-store-report/$unit"
+    done
+    systemctl start "$@"
+}
+
+property() { systemctl show -P "$2" "$1"; }
+
+# stored UNIT ALL PENDING: numbers of fds in its store, and of those that are still in the kernel
+stored() { equal "$2 $3" "$(property "$1" NFileDescriptorStore) $(property "$1" NFileDescriptorStorePending)"; }
+
+# pending UNIT NUMBER: that many, and none else
+pending() { stored "$1" "$2" "$2"; }
+
+# says PATTERN COMMAND...: whatever its exit status, as "systemctl status" has one for each state
+says() {
+    local pattern=$1 output
+    shift
+    output=$("$@" 2>&1)
+    grep -E -- "$pattern" <<<"$output" >/dev/null || {
+        echo "$*: does not say \"$pattern\" but: $output"
+        return 1
+    }
+}
+
+# in_journal PATTERN UNIT: by PID 1 or the unit, in this boot
+in_journal() { says "$1" journalctl -b --no-pager -o cat -u "$2"; }
+
+# drop_in UNIT LINE...: for [Service]; without lines it goes away
+drop_in() {
+    local folder=/etc/systemd/system/$1.d
+    shift
+    rm -rf "$folder"
+    if [ $# -gt 0 ]; then
+        mkdir -p "$folder"
+        printf '%s\n' '[Service]' "$@" >"$folder/test.conf"
+    fi
+}
+
+reload_with() { drop_in "$@" && systemctl daemon-reload; }
+
+# between LOW HIGH NUMBER
+between() {
+    (($1 <= $3 && $3 <= $2)) || {
+        echo "$3 is not between $1 and $2"
+        return 1
+    }
+}
+
+# charged UNIT MIB: within 5 %
+charged() { between $(($2 * 1048576 * 95 / 100)) $(($2 * 1048576 * 105 / 100)) "$(property "$1" MemoryCurrent)"; }
+
+# frees MIB COMMAND...: the machine has that much more memory afterwards, or most of it
+frees() {
+    local mib=$1 before found=0
+    shift
+    before=$(meminfo MemAvailable)
+    "$@" || return
+    # Freeing is done when the last reference is gone, which may be a moment later
+    for _ in {1..50}; do
+        found=$(($(meminfo MemAvailable) - before))
+        ((found < mib * 1024 * 8 / 10)) || return 0
+        sleep 0.1
+    done
+    echo "$*: frees $((found / 1024)) MiB, not $mib"
+    return 1
+}
+
+# refused COMMAND...: it has to fail
+refused() {
+    ! "$@" || {
+        echo "$*: was not refused"
+        return 1
+    }
+}
