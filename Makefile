@@ -5,13 +5,16 @@
 IMAGE = patched
 SECONDS = 600
 
-.PHONY: all demo check check-quick fuzz bench format clean clean-cache help
+.PHONY: all demo compare check check-quick fuzz bench format clean clean-cache help
 
 all: ## build libluo and luoctl natively into build/
 	@scripts/build-native >/dev/null
 
 demo: ## three services live through two kexecs in a VM (IMAGE=stock: the same with stock systemd)
 	@demo/run $(IMAGE)
+
+compare: ## what comes back over kexecs with stock and with patched systemd, case by case
+	@tests/system/check-comparison
 
 check: ## all tests
 	@scripts/check
