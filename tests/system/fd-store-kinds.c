@@ -242,3 +242,19 @@ void run_hijack(char *arguments[] __attribute__((unused))) {
 
         report("verified 0 fds");
 }
+
+void run_transient(char *arguments[] __attribute__((unused))) {
+        if (generation == 0) {
+                if (!store(new_memfd(0), "kept") || !store_for_this_kernel(new_memfd(1), "dropped"))
+                        WRONG("cannot store");
+        } else {
+                int fd = passed_fd("kept");
+
+                if (n_passed_fds != 1 || !has_content(fd, 0, generation - 1))
+                        WRONG("got %i fds, or another content", n_passed_fds);
+                if (!write_content(fd, 0))
+                        WRONG("cannot write");
+        }
+
+        report("verified %i fds", generation == 0 ? 2 : 1);
+}

@@ -17,6 +17,7 @@
  *   fd-store-service UNIT shared 1      a file that shared 0 stores, too, which reads what this writes into it
  *   fd-store-service UNIT sessions NAME...   a memfd in each of the sessions of LUOSession=NAME..., by way of NAME.next
  *   fd-store-service UNIT hijack        sessions with names that belong to systemd
+ *   fd-store-service UNIT transient     a memfd, and one that is stored with FDPRESERVE=0
  */
 
 #include <fcntl.h>
@@ -60,6 +61,7 @@ static const struct {
         { "shared", 1, run_shared },
         { "sessions", -1, run_sessions },
         { "hijack", 0, run_hijack },
+        { "transient", 0, run_transient },
 };
 
 static void report_list(const char *format, va_list ap) __attribute__((format(printf, 1, 0)));
@@ -152,6 +154,10 @@ bool store(int fd, const char *name) {
 
 bool store_unpolled(int fd, const char *name) {
         return store_with(fd, name, "\nFDPOLL=0");
+}
+
+bool store_for_this_kernel(int fd, const char *name) {
+        return store_with(fd, name, "\nFDPRESERVE=0");
 }
 
 /* On disk: how far a unit has come is not for the fd store to tell, or a store that was lost would be a beginning. */

@@ -33,6 +33,7 @@ bool has_content(int fd, int i, int of_generation);
 int new_memfd(int i);
 bool store(int fd, const char *name);
 bool store_unpolled(int fd, const char *name);
+bool store_for_this_kernel(int fd, const char *name);
 
 /* Each gets the arguments behind its name. */
 void run_plain(char *arguments[]);
@@ -43,6 +44,7 @@ void run_preflight(char *arguments[]);
 void run_shared(char *arguments[]);
 void run_sessions(char *arguments[]);
 void run_hijack(char *arguments[]);
+void run_transient(char *arguments[]);
 void run_read_only(char *arguments[]);
 void run_owner(char *arguments[]);
 void run_unpolled(char *arguments[]);
