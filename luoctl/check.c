@@ -101,8 +101,28 @@ static int check_process(const struct arguments *arguments) {
 
 /* ---- fd stores ---- */
 
+/*
+ * Of the two sessions of a LUOSession=NAME one came from the previous system, and the other, NAME.next, goes into the next.
+ * Which of them it is, if it is one.
+ */
+static enum survival session_of_setting(const struct unit_store *store, const char *name) {
+        for (char **session = store->sessions; session && *session; session++) {
+                size_t length = strlen(*session);
+
+                if (strncmp(name, *session, length) != 0)
+                        continue;
+                if (name[length] == 0)
+                        return SURVIVAL_NO;
+                if (strcmp(name + length, ".next") == 0)
+                        return SURVIVAL_YES;
+        }
+
+        return SURVIVAL_UNKNOWN;
+}
+
 /* systemd says what is in a fd store, and PID 1 has it: finds it among its file descriptors. */
-static void judge_stored(const struct process *manager, const struct stored_fd *stored, struct verdict *ret) {
+static void judge_stored(const struct process *manager, const struct unit_store *store,
+        const struct stored_fd *stored, struct verdict *ret) {
         bool is_session = path_is_session(stored->path), found = false;
         struct verdict verdict;
 
@@ -119,6 +139,13 @@ static void judge_stored(const struct process *manager, const struct stored_fd *
 
                 /* All sessions have the same inode, and an outgoing and an incoming one may have the same name */
                 if (found && verdict.survival != ret->survival) {
+                        enum survival wanted = session_of_setting(store, stored->name);
+
+                        if (wanted == verdict.survival)
+                                *ret = verdict;
+                        if (wanted == ret->survival)
+                                return;
+
                         *ret = (struct verdict) { .survival = SURVIVAL_UNKNOWN };
                         verdict_add(ret,
                                 "there are two LUO sessions of this name, one of which goes into the next system");
@@ -184,7 +211,7 @@ static struct verdict *judge_stores(
                 size_t n_kept = 0;
 
                 for (size_t k = 0; k < store->n_fds; k++) {
-                        judge_stored(&manager, store->fds + k, verdicts + v);
+                        judge_stored(&manager, store, store->fds + k, verdicts + v);
                         if (!all && is_expected(store, verdicts + v)) {
                                 stored_fd_done(store->fds + k);
                                 continue;
