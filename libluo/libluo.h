@@ -327,8 +327,7 @@ typedef struct libluo_entry {
         uint64_t offset;    /* of the preserved file description, in bytes */
         uint64_t size;      /* bytes */
         uint64_t allocated; /* bytes of memory in use when it was preserved, holes not counted */
-        uint64_t
-                holes; /* bytes of holes, given back when the entry is taken unless it is shared. Since 1.0 */
+        uint64_t holes;     /* bytes of holes, given back when it is taken, unless shared. Since 1.0 */
 } libluo_entry;
 
 /*
