@@ -27,7 +27,22 @@ static void fd_name(char name[32], int i, bool same) {
                 (void) snprintf(name, 32, "fd-%06i", i);
 }
 
-static void run_many(int count, bool same) {
+/* How a service knows its fds again */
+typedef enum KnownBy {
+        KNOWN_BY_ORDER, /* newest first, as after any restart of the service */
+        KNOWN_BY_NAME,
+        KNOWN_BY_CONTENT,
+} KnownBy;
+
+static int passed_fd_with_content(int i) {
+        for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + n_passed_fds; fd++)
+                if (has_content(fd, i, generation - 1))
+                        return fd;
+
+        return -1;
+}
+
+static void run_many(int count, bool same, KnownBy known_by) {
         char name[32];
 
         if (generation == 0)
@@ -47,14 +62,17 @@ static void run_many(int count, bool same) {
                 if (n_passed_fds != count)
                         WRONG("got %i fds, not %i", n_passed_fds, count);
 
-                /* The newest comes first, as after any restart of the service */
                 for (int p = 0; p < count; p++) {
                         int i = count - 1 - p, fd = SD_LISTEN_FDS_START + p;
 
-                        if (p != i && has_content(fd, p, generation - 1))
-                                WRONG("reversed");
                         fd_name(name, i, same);
-                        if (strcmp(passed_names[p], name) != 0)
+                        if (known_by == KNOWN_BY_NAME)
+                                fd = passed_fd(name);
+                        else if (known_by == KNOWN_BY_CONTENT)
+                                fd = passed_fd_with_content(i);
+                        else if (p != i && has_content(fd, p, generation - 1))
+                                WRONG("reversed");
+                        else if (strcmp(passed_names[p], name) != 0)
                                 WRONG("fd %i is named %s, not %s", p, passed_names[p], name);
                         if (!has_content(fd, i, generation - 1))
                                 WRONG("fd %s at %i has another content", name, p);
@@ -67,11 +85,19 @@ static void run_many(int count, bool same) {
 }
 
 void run_plain(char *arguments[]) {
-        run_many(atoi(arguments[0]), false);
+        run_many(atoi(arguments[0]), /* same= */ false, KNOWN_BY_ORDER);
 }
 
 void run_same(char *arguments[]) {
-        run_many(atoi(arguments[0]), true);
+        run_many(atoi(arguments[0]), /* same= */ true, KNOWN_BY_ORDER);
+}
+
+void run_named(char *arguments[]) {
+        run_many(atoi(arguments[0]), /* same= */ false, KNOWN_BY_NAME);
+}
+
+void run_unnamed(char *arguments[]) {
+        run_many(atoi(arguments[0]), /* same= */ false, KNOWN_BY_CONTENT);
 }
 
 void run_mixed(char *arguments[] __attribute__((unused))) {

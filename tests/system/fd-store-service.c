@@ -6,6 +6,8 @@
  *
  *   fd-store-service UNIT plain COUNT   COUNT memfds with unique names; order and content are checked
  *   fd-store-service UNIT same COUNT    the same with one name for all
+ *   fd-store-service UNIT named COUNT   as plain, but in any order: a manager inside another keeps none
+ *   fd-store-service UNIT unnamed COUNT the same without the names, which systemd-nspawn does not pass on
  *   fd-store-service UNIT mixed         an eventfd, which LUO refuses, between two memfds
  *   fd-store-service UNIT rights        read-only, append-only, offset, mode and owner
  *   fd-store-service UNIT read-only     a read-only memfd, and nothing else looked at
@@ -22,6 +24,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +53,8 @@ static const struct {
 } kinds[] = {
         { "plain", 1, run_plain },
         { "same", 1, run_same },
+        { "named", 1, run_named },
+        { "unnamed", 1, run_unnamed },
         { "mixed", 0, run_mixed },
         { "rights", 0, run_rights },
         { "read-only", 0, run_read_only },
@@ -188,6 +193,10 @@ static bool write_generation(int n) {
         return fclose(f) == 0;
 }
 
+static _Noreturn void on_signal(int signal_number __attribute__((unused))) {
+        _exit(EXIT_SUCCESS);
+}
+
 int main(int argc, char *argv[]) {
         size_t k = 0;
 
@@ -208,6 +217,9 @@ int main(int argc, char *argv[]) {
         n_passed_fds = sd_listen_fds_with_names(/* unset_environment= */ 1, &passed_names);
 
         kinds[k].run(argv + 3);
+
+        /* The first process of a container gets no signal that it has no handler for */
+        (void) signal(SIGTERM, on_signal);
 
         /* Everything has to be in the store when the unit counts as started */
         if (sd_notify_barrier(0, UINT64_C(60000000)) <= 0)

@@ -38,6 +38,8 @@ bool store_for_this_kernel(int fd, const char *name);
 /* Each gets the arguments behind its name. */
 void run_plain(char *arguments[]);
 void run_same(char *arguments[]);
+void run_named(char *arguments[]);
+void run_unnamed(char *arguments[]);
 void run_mixed(char *arguments[]);
 void run_rights(char *arguments[]);
 void run_preflight(char *arguments[]);
