@@ -63,12 +63,22 @@ static int usage_error(const char *option, const char *value, const char *reason
         return EXIT_CANNOT_EMULATE;
 }
 
+static bool ends_with_next(const char *name) {
+        const char *suffix = strrchr(name, '.');
+
+        return suffix && strcmp(suffix, ".next") == 0;
+}
+
 static int add_luo_session(char *name) {
         char **names;
 
-        if (!*name || !libluo_internal_entry_name_is_valid(name, strlen(name)))
+        if (!*name || strlen(name) > LIBLUO_ENTRY_NAME_MAX - strlen(".next") ||
+                !libluo_internal_entry_name_is_valid(name, strlen(name)))
                 return usage_error("--luo-session", name,
-                        "the name has to be printable ASCII without \":\", of 1 to 255 bytes");
+                        "the name has to be printable ASCII without \":\", of 1 to 250 bytes");
+        if (ends_with_next(name))
+                return usage_error("--luo-session", name,
+                        "names that end in \".next\" are those of the sessions for the next kexec");
         for (size_t i = 0; i < arg_n_luo_sessions; i++)
                 if (strcmp(arg_luo_sessions[i], name) == 0)
                         return usage_error("--luo-session", name, "the name was given before");

@@ -170,7 +170,7 @@ static int open_session(struct service_manager *m, struct session *session) {
 }
 
 static int make_session(struct service_manager *m, const char *name, bool beside_incoming) {
-        char entry_name[LIBLUO_ENTRY_NAME_MAX + sizeof(".next")];
+        char entry_name[LIBLUO_ENTRY_NAME_MAX + 1];
         uint8_t session_name[KERNEL_LUO_NAME_SIZE];
         struct session *session;
         int fd, r;
