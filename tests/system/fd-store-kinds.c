@@ -248,6 +248,31 @@ void run_sessions(char *arguments[]) {
         report("verified %i sessions", n);
 }
 
+/*
+ * Not a service: leaves a process that holds what a later systemd might write, as PID 1 does it before a kexec. Has to be
+ * the last to open the device.
+ */
+int leave_newer_map(void) {
+        static const char map[] =
+                "{\"version\":1,\"writer\":\"999\",\"incompatibleFeatures\":[\"tomorrow\"],\"units\":{}}";
+        int device_fd, session_fd, fd;
+
+        device_fd = libluo_device_open(UINT64_C(5000000));
+        session_fd = libluo_session_create(device_fd, "systemd");
+        fd = memfd_create("test", MFD_CLOEXEC);
+        if (session_fd < 0 || write(fd, map, sizeof(map) - 1) != sizeof(map) - 1 ||
+                libluo_session_preserve(session_fd, fd, 0) < 0)
+                return EXIT_FAILURE;
+        (void) close(device_fd);
+
+        /* Whoever runs this waits for its end, not for that of its child */
+        if (fork() != 0)
+                return EXIT_SUCCESS;
+        (void) setsid();
+        for (;;)
+                (void) pause();
+}
+
 void run_hijack(char *arguments[] __attribute__((unused))) {
         static const char *const names[] = { "systemd", "fds-hijack" };
         int device_fd, session_fd;

@@ -20,6 +20,8 @@
  *   fd-store-service UNIT sessions NAME...   a memfd in each of the sessions of LUOSession=NAME..., by way of NAME.next
  *   fd-store-service UNIT hijack        sessions with names that belong to systemd
  *   fd-store-service UNIT transient     a memfd, and one that is stored with FDPRESERVE=0
+ *
+ *   fd-store-service leave-newer-map    not a service: before a kexec, what a later systemd might leave
  */
 
 #include <fcntl.h>
@@ -199,6 +201,9 @@ static _Noreturn void on_signal(int signal_number __attribute__((unused))) {
 
 int main(int argc, char *argv[]) {
         size_t k = 0;
+
+        if (argc == 2 && strcmp(argv[1], "leave-newer-map") == 0)
+                return leave_newer_map();
 
         if (argc >= 3)
                 while (k < sizeof(kinds) / sizeof(kinds[0]) && strcmp(argv[2], kinds[k].name) != 0)

@@ -52,3 +52,5 @@ void run_owner(char *arguments[]);
 void run_unpolled(char *arguments[]);
 void run_memory(char *arguments[]);
 void run_sparse(char *arguments[]);
+
+int leave_newer_map(void);
