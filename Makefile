@@ -4,6 +4,7 @@
 
 IMAGE = patched
 SECONDS = 600
+WHAT = all
 
 .PHONY: all demo compare check check-quick fuzz bench format clean clean-cache help
 
@@ -25,8 +26,8 @@ check-quick: ## the tests that need no VM
 fuzz: ## run the fuzzers for a while (SECONDS=600)
 	@scripts/fuzz $(SECONDS)
 
-bench: ## what libluo costs over raw ioctls, on the kernel and in the emulator
-	@scripts/bench
+bench: ## what libluo costs over raw ioctls, and systemd over kexecs, stock and patched (WHAT=libluo, WHAT=systemd)
+	@scripts/bench $(WHAT)
 
 format: ## format the C code
 	@scripts/in-tools sh -c 'git ls-files "*.c" "*.h" | xargs clang-format -i'
