@@ -654,8 +654,8 @@ typedef struct libluo_log_info {
  *   -EINVAL  the size is not valid
  *   -EMFILE, -ENFILE, -ENOMEM, -EPROTO
  */
-int libluo_log_new(const uint8_t machine_id[16], const uint8_t boot_id[16], uint64_t first_sequence, uint64_t size,
-        libluo_log **ret_log);
+int libluo_log_new(const uint8_t machine_id[16], const uint8_t boot_id[16], uint64_t first_sequence,
+        uint64_t size, libluo_log **ret_log);
 
 /*
  * libluo_log_get_fd(): the memfd of a log that was made by libluo_log_new(), to be preserved. It belongs to the log. Since
