@@ -658,8 +658,8 @@ int libluo_log_new(const uint8_t machine_id[16], const uint8_t boot_id[16], uint
         uint64_t size, libluo_log **ret_log);
 
 /*
- * libluo_log_get_fd(): the memfd of a log that was made by libluo_log_new(), to be preserved. It belongs to the log. Since
- * 1.0. Returns a file descriptor, or
+ * libluo_log_get_fd(): the memfd of a log that was made by libluo_log_new(), to be preserved. It belongs to the log.
+ * Since 1.0. Returns a file descriptor, or
  *   -EINVAL  the log was opened by libluo_log_open(), or is NULL
  */
 int libluo_log_get_fd(const libluo_log *log);
@@ -702,8 +702,8 @@ int libluo_log_next(libluo_log *log, libluo_log_record *ret_record);
 int libluo_log_get_info(const libluo_log *log, libluo_log_info *ret_info, size_t info_size);
 
 /*
- * libluo_log_free(): frees a log, and closes its memfd if it was made by libluo_log_new(). NULL is fine. Returns NULL. Since
- * 1.0.
+ * libluo_log_free(): frees a log, and closes its memfd if it was made by libluo_log_new(). NULL is fine. Returns NULL.
+ * Since 1.0.
  */
 libluo_log *libluo_log_free(libluo_log *log);
 
