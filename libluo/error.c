@@ -19,12 +19,14 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
                 return "permission denied, or the access rights of a file could not be restored";
         case EAFNOSUPPORT:
                 return "the service manager's socket ($NOTIFY_SOCKET) is of a kind that libluo or this process cannot use";
+        case EAGAIN:
+                return "there is more to be read; call again";
         case EBADF:
                 return "the file descriptor is not open";
         case EBADFD:
                 return "the session has the wrong direction: outgoing sessions preserve, incoming ones retrieve and finish";
         case EBADMSG:
-                return "the index of the bundle, or what the service manager passed, is damaged";
+                return "the index of the bundle, the log, or what the service manager passed, is damaged";
         case EBUSY:
                 return "in use: the device or session is open elsewhere, or the file is preserved already";
         case ECOMM:
@@ -38,7 +40,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case EINVAL:
                 return "an argument is not valid";
         case EIO:
-                return "the kernel cannot restore what its predecessor left";
+                return "the kernel cannot restore what its predecessor left, or gave something that is no record of its log";
         case EISNAM:
                 return "what is stored under this name is not data that can be read";
         case ELOOP:
@@ -73,7 +75,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case EPROTO:
                 return "the kernel gave an answer that libluo does not know";
         case EPROTONOSUPPORT:
-                return "the index of the bundle uses a feature that this version of libluo does not know";
+                return "the index of the bundle, or the log, uses a feature that this version of libluo does not know";
         case ETIMEDOUT:
                 return "the service manager did not answer in time";
         default:

@@ -74,24 +74,6 @@ enum {
 #define OPEN_READ_WRITE UINT32_C(2)
 #define OPEN_APPEND UINT32_C(4)
 
-static void put_u32(uint8_t *p, uint32_t value) {
-        for (unsigned i = 0; i < 4; i++)
-                p[i] = (uint8_t) (value >> (8 * i));
-}
-
-static void put_u64(uint8_t *p, uint64_t value) {
-        for (unsigned i = 0; i < 8; i++)
-                p[i] = (uint8_t) (value >> (8 * i));
-}
-
-static uint32_t get_u32(const uint8_t *p) {
-        return p[0] | (uint32_t) p[1] << 8 | (uint32_t) p[2] << 16 | (uint32_t) p[3] << 24;
-}
-
-static uint64_t get_u64(const uint8_t *p) {
-        return get_u32(p) | (uint64_t) get_u32(p + 4) << 32;
-}
-
 uint32_t libluo_internal_crc32c(uint32_t crc, const uint8_t *data, size_t size) {
         /* Castagnoli's polynomial, reflected, four bits at a time */
         static const uint32_t table[16] = {

@@ -47,11 +47,34 @@ static inline void close_fd(int fd) {
 
 #define USEC_PER_SEC UINT64_C(1000000)
 
-static inline uint64_t now_usec(void) {
+static inline uint64_t clock_usec(clockid_t clock) {
         struct timespec ts;
 
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+        (void) clock_gettime(clock, &ts);
         return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+static inline uint64_t now_usec(void) {
+        return clock_usec(CLOCK_MONOTONIC);
+}
+
+/* All formats are little endian. */
+static inline void put_u32(uint8_t *p, uint32_t value) {
+        for (unsigned i = 0; i < 4; i++)
+                p[i] = (uint8_t) (value >> (8 * i));
+}
+
+static inline void put_u64(uint8_t *p, uint64_t value) {
+        for (unsigned i = 0; i < 8; i++)
+                p[i] = (uint8_t) (value >> (8 * i));
+}
+
+static inline uint32_t get_u32(const uint8_t *p) {
+        return p[0] | (uint32_t) p[1] << 8 | (uint32_t) p[2] << 16 | (uint32_t) p[3] << 24;
+}
+
+static inline uint64_t get_u64(const uint8_t *p) {
+        return get_u32(p) | (uint64_t) get_u32(p + 4) << 32;
 }
 
 /*
@@ -145,6 +168,9 @@ int libluo_internal_read_file(int fd, uint64_t maximum, uint8_t **ret_data, size
 
 /* Makes a memfd that is sealed against all change. Returns an fd, -EFAULT, -EFBIG, -EMFILE, -ENFILE, -ENOMEM or -EPROTO. */
 int libluo_internal_sealed_memfd(const char *name, const void *data, size_t size);
+
+/* Makes a memfd of size bytes, all of them zero and with memory of their own. Returns an fd, -EMFILE, -ENFILE, -ENOMEM or -EPROTO. */
+int libluo_internal_filled_memfd(const char *name, size_t size);
 
 /* notify.c: sends a message to the service manager, with an fd unless that is negative. Errors as libluo_notify(), -EBADF. */
 int libluo_internal_notify(const char *state, int fd);

@@ -57,11 +57,6 @@ static uint8_t *encode(size_t *ret_size) {
         return data;
 }
 
-static void put_u32(uint8_t *p, uint32_t value) {
-        for (unsigned i = 0; i < 4; i++)
-                p[i] = (uint8_t) (value >> (8 * i));
-}
-
 /* Makes a change good again for the checksum, so that the check behind it is what is tested. */
 static void fix_checksum(uint8_t *data, size_t size) {
         put_u32(data + 60, 0);
