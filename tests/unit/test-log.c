@@ -21,7 +21,8 @@ enum {
         RECORD = 32
 };
 
-static const uint8_t machine_id[16] = "a machine's id..", boot_id[16] = "a boot's own id.";
+/* With the NUL: 16 bytes */
+static const uint8_t machine_id[16] = "a machine's id.", boot_id[16] = "a boot's own id";
 
 /* The kernel's end and ours of what is read like /dev/kmsg: one record at a time, without blocking */
 struct kmsg {
