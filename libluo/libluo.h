@@ -640,7 +640,7 @@ typedef struct libluo_log_record {
 typedef struct libluo_log_info {
         uint8_t machine_id[16], boot_id[16]; /* of the system that wrote it */
         uint64_t size;                       /* bytes of memory of the whole log */
-        uint64_t first_sequence;             /* as given to libluo_log_new() */
+        uint64_t first_sequence;             /* as given to libluo_log_new() or libluo_log_skip() */
         uint64_t next_sequence;              /* of the record that would have been read next */
         uint64_t n_missed;      /* records that the kernel had overwritten before they could be read */
         uint64_t n_overwritten; /* records that were in the log and had to make room for newer ones */
@@ -675,6 +675,14 @@ int libluo_log_get_fd(const libluo_log *log);
  *   -EPROTO
  */
 int libluo_log_drain(libluo_log *log, int kmsg_fd);
+
+/*
+ * libluo_log_skip(): what comes before first_sequence is not wanted any more, as somebody else has read it from the kernel
+ * (journald, which goes on reading until it is ended). A reader will not see it. Never brings back what was skipped
+ * before. Since 1.0. Returns 0, or
+ *   -EINVAL  the log was opened by libluo_log_open(), or is NULL
+ */
+int libluo_log_skip(libluo_log *log, uint64_t first_sequence);
 
 /*
  * libluo_log_open(): reads a log that the previous system left. Nothing in it is trusted: it is copied before it is looked

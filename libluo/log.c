@@ -19,23 +19,23 @@ static const uint8_t signature[8] = { 'L', 'U', 'O', 'K', 'M', 'S', 'G', 'S' };
 
 /* Offsets in the header: what never changes, and behind the checksum what does */
 enum {
-        HEADER_SIGNATURE = 0,       /* 8 bytes */
-        HEADER_COMPATIBLE = 8,      /* u32 */
-        HEADER_INCOMPATIBLE = 12,   /* u32 */
-        HEADER_HEADER_SIZE = 16,    /* u32 */
-        HEADER_RESERVED = 20,       /* u32, zero */
-        HEADER_TOTAL_SIZE = 24,     /* u64 */
-        HEADER_MACHINE_ID = 32,     /* 16 bytes */
-        HEADER_BOOT_ID = 48,        /* 16 bytes */
-        HEADER_FIRST_SEQUENCE = 64, /* u64 */
-        HEADER_CHECKSUM = 72,       /* u32, of all before it */
-        HEADER_RESERVED_2 = 76,     /* 52 bytes, zero */
-        HEADER_NEXT_SEQUENCE = 128, /* u64 */
-        HEADER_MISSED = 136,        /* u64 */
-        HEADER_OVERWRITTEN = 144,   /* u64 */
-        HEADER_BEGIN = 152,         /* u64: position of the oldest record */
-        HEADER_END = 160,           /* u64: position behind the newest */
-        HEADER_SIZE_MIN = 168,
+        HEADER_SIGNATURE = 0,        /* 8 bytes */
+        HEADER_COMPATIBLE = 8,       /* u32 */
+        HEADER_INCOMPATIBLE = 12,    /* u32 */
+        HEADER_HEADER_SIZE = 16,     /* u32 */
+        HEADER_RESERVED = 20,        /* u32, zero */
+        HEADER_TOTAL_SIZE = 24,      /* u64 */
+        HEADER_MACHINE_ID = 32,      /* 16 bytes */
+        HEADER_BOOT_ID = 48,         /* 16 bytes */
+        HEADER_CHECKSUM = 64,        /* u32, of all before it */
+        HEADER_RESERVED_2 = 68,      /* 60 bytes, zero */
+        HEADER_NEXT_SEQUENCE = 128,  /* u64 */
+        HEADER_MISSED = 136,         /* u64 */
+        HEADER_OVERWRITTEN = 144,    /* u64 */
+        HEADER_BEGIN = 152,          /* u64: position of the oldest record */
+        HEADER_END = 160,            /* u64: position behind the newest */
+        HEADER_FIRST_SEQUENCE = 168, /* u64 */
+        HEADER_SIZE_MIN = 176,
         HEADER_SIZE = 4096,
 };
 
@@ -153,9 +153,9 @@ LIBLUO_PUBLIC int libluo_log_new(const uint8_t machine_id[16], const uint8_t boo
         put_u64(log->memory + HEADER_TOTAL_SIZE, size);
         memcpy(log->memory + HEADER_MACHINE_ID, machine_id, 16);
         memcpy(log->memory + HEADER_BOOT_ID, boot_id, 16);
-        put_u64(log->memory + HEADER_FIRST_SEQUENCE, first_sequence);
         put_u32(log->memory + HEADER_CHECKSUM, libluo_internal_crc32c(0, log->memory, HEADER_CHECKSUM));
         put_u64(log->memory + HEADER_NEXT_SEQUENCE, first_sequence);
+        put_u64(log->memory + HEADER_FIRST_SEQUENCE, first_sequence);
 
         *ret_log = log;
         return 0;
@@ -273,6 +273,20 @@ LIBLUO_PUBLIC int libluo_log_drain(libluo_log *log, int kmsg_fd) {
         return -EAGAIN;
 }
 
+LIBLUO_PUBLIC int libluo_log_skip(libluo_log *log, uint64_t first_sequence) {
+        if (!log || !log->writable)
+                return -EINVAL;
+
+        /* What is missing before it, somebody else has had. */
+        if (first_sequence > field(log, HEADER_FIRST_SEQUENCE))
+                publish(log, HEADER_FIRST_SEQUENCE, first_sequence);
+        if (first_sequence > field(log, HEADER_NEXT_SEQUENCE)) {
+                publish(log, HEADER_NEXT_SEQUENCE, first_sequence);
+                publish(log, HEADER_MISSED, 0);
+        }
+        return 0;
+}
+
 LIBLUO_PUBLIC int libluo_log_open(int fd, uint64_t max_size, libluo_log **ret_log) {
         libluo_log *log;
         uint64_t begin, end;
@@ -355,6 +369,9 @@ LIBLUO_PUBLIC int libluo_log_next(libluo_log *log, libluo_log_record *ret_record
 
                 log->any = true;
                 log->last_sequence = sequence;
+                if (sequence < field(log, HEADER_FIRST_SEQUENCE))
+                        continue;
+
                 *ret_record = (libluo_log_record) {
                         .sequence = sequence,
                         .realtime_usec = get_u64(log->record + RECORD_REALTIME),

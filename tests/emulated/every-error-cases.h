@@ -214,6 +214,8 @@ CASE(0, libluo_log_drain, EINVAL, log_drain_opened, .object = GOOD)
 CASE(0, libluo_log_drain, EIO, log_drain_junk, .object = GOOD)
 CASE(0, libluo_log_drain, EPROTO, log_drain_folder, .object = GOOD)
 
+CASE(0, libluo_log_skip, EINVAL, log_skip_opened, .object = GOOD)
+
 CASE(0, libluo_log_open, EACCES, log_open_write_only, .object = GOOD)
 CASE(0, libluo_log_open, EBADF, log_open, .object = CLOSED)
 CASE(0, libluo_log_open, EBADMSG, log_open_large, .object = GOOD)

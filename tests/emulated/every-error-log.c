@@ -56,6 +56,16 @@ RUN(log_get_fd_opened) {
         return r;
 }
 
+RUN(log_skip_opened) {
+        libluo_log *log = opened_log();
+        int r;
+
+        (void) c;
+        r = TRY(libluo_log_skip(log, 1));
+        (void) libluo_log_free(log);
+        return r;
+}
+
 static int try_drain(libluo_log *log, int fd) {
         int r;
 

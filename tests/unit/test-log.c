@@ -11,7 +11,7 @@
 
 /* See docs/format.md */
 enum {
-        CHECKSUM = 72,
+        CHECKSUM = 64,
         NEXT_SEQUENCE = 128,
         MISSED = 136,
         OVERWRITTEN = 144,
@@ -223,6 +223,40 @@ static void test_child_and_parent(void) {
         kmsg_close(again);
 }
 
+static void test_skipped(void) {
+        libluo_log *log = new_log(10), *read;
+        struct kmsg k = kmsg_open();
+
+        for (uint64_t i = 10; i < 20; i++)
+                kmsg_log(k, i, 5);
+        CHECK_EQUAL(libluo_log_drain(log, k.reader), 0);
+        CHECK_EQUAL(libluo_log_skip(log, 16), 0);
+        CHECK_EQUAL(libluo_log_skip(log, 12), 0);
+        CHECK_EQUAL(info_of(log).first_sequence, 16);
+
+        read = reopen(log);
+        for (uint64_t i = 16; i < 20; i++)
+                CHECK(is_next(read, i, 5));
+        CHECK_EQUAL(libluo_log_next(read, &(libluo_log_record) {}), 0);
+        CHECK_EQUAL(info_of(read).n_damaged, 0);
+        (void) libluo_log_free(read);
+
+        /* Somebody else was faster: nothing of it is missing. */
+        CHECK_EQUAL(libluo_log_skip(log, 30), 0);
+        kmsg_log(k, 29, 5);
+        kmsg_log(k, 30, 5);
+        CHECK_EQUAL(libluo_log_drain(log, k.reader), 0);
+        CHECK_EQUAL(info_of(log).n_missed, 0);
+        read = reopen(log);
+        CHECK(is_next(read, 30, 5));
+        CHECK_EQUAL(libluo_log_skip(read, 31), -EINVAL);
+        CHECK_EQUAL(libluo_log_skip(NULL, 31), -EINVAL);
+        (void) libluo_log_free(read);
+
+        (void) libluo_log_free(log);
+        kmsg_close(k);
+}
+
 static void test_not_a_record(void) {
         static const char *const bad[] = {
                 "no record",
@@ -419,6 +453,7 @@ static const struct test_case cases[] = {
         { "records come back, gaps are counted", test_records },
         { "the newest are kept, the others counted", test_newest_are_kept },
         { "a child and then its parent write", test_child_and_parent },
+        { "what somebody else has read", test_skipped },
         { "what is no record of the kernel", test_not_a_record },
         { "a damaged record costs itself", test_damaged_record },
         { "a damaged header is refused", test_bad_header },
