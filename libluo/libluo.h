@@ -630,7 +630,7 @@ typedef struct libluo_log libluo_log;
 
 typedef struct libluo_log_record {
         uint64_t sequence;       /* the kernel's number of it */
-        uint64_t realtime_usec;  /* CLOCK_REALTIME when it was read from the kernel */
+        uint64_t realtime_usec;  /* CLOCK_REALTIME when it was read from the kernel, or skipped up to, if that was later */
         uint64_t monotonic_usec; /* CLOCK_MONOTONIC then */
         const char *data;        /* as read from /dev/kmsg: "6,339,5140900,-;message", and properties */
         size_t size;             /* bytes of it; no NUL follows */
@@ -679,7 +679,8 @@ int libluo_log_drain(libluo_log *log, int kmsg_fd);
 /*
  * libluo_log_skip(): what comes before first_sequence is not wanted any more, as somebody else has read it from the kernel
  * (journald, which goes on reading until it is ended). A reader will not see it. Never brings back what was skipped
- * before. Since 1.0. Returns 0, or
+ * before. Records that are in the log already are stamped with the time of this call: they come after all that was logged
+ * by somebody else until then. Since 1.0. Returns 0, or
  *   -EINVAL  the log was opened by libluo_log_open(), or is NULL
  */
 int libluo_log_skip(libluo_log *log, uint64_t first_sequence);

@@ -35,7 +35,9 @@ enum {
         HEADER_BEGIN = 152,          /* u64: position of the oldest record */
         HEADER_END = 160,            /* u64: position behind the newest */
         HEADER_FIRST_SEQUENCE = 168, /* u64 */
-        HEADER_SIZE_MIN = 176,
+        HEADER_FIRST_REALTIME = 176, /* u64 */
+        HEADER_FIRST_MONOTONIC = 184, /* u64 */
+        HEADER_SIZE_MIN = 192,
         HEADER_SIZE = 4096,
 };
 
@@ -277,6 +279,9 @@ LIBLUO_PUBLIC int libluo_log_skip(libluo_log *log, uint64_t first_sequence) {
         if (!log || !log->writable)
                 return -EINVAL;
 
+        publish(log, HEADER_FIRST_REALTIME, clock_usec(CLOCK_REALTIME));
+        publish(log, HEADER_FIRST_MONOTONIC, now_usec());
+
         /* What is missing before it, somebody else has had. */
         if (first_sequence > field(log, HEADER_FIRST_SEQUENCE))
                 publish(log, HEADER_FIRST_SEQUENCE, first_sequence);
@@ -338,6 +343,10 @@ fail:
         return r;
 }
 
+static uint64_t larger(uint64_t a, uint64_t b) {
+        return a > b ? a : b;
+}
+
 LIBLUO_PUBLIC int libluo_log_next(libluo_log *log, libluo_log_record *ret_record) {
         uint64_t end;
 
@@ -374,8 +383,10 @@ LIBLUO_PUBLIC int libluo_log_next(libluo_log *log, libluo_log_record *ret_record
 
                 *ret_record = (libluo_log_record) {
                         .sequence = sequence,
-                        .realtime_usec = get_u64(log->record + RECORD_REALTIME),
-                        .monotonic_usec = get_u64(log->record + RECORD_MONOTONIC),
+                        .realtime_usec = larger(
+                                get_u64(log->record + RECORD_REALTIME), field(log, HEADER_FIRST_REALTIME)),
+                        .monotonic_usec = larger(
+                                get_u64(log->record + RECORD_MONOTONIC), field(log, HEADER_FIRST_MONOTONIC)),
                         .data = (const char *) log->record + RECORD_DATA,
                         .size = data_size,
                 };

@@ -18,7 +18,7 @@
         } while (0)
 
 /* See docs/format.md */
-enum { HEADER_SIZE = 16, CHECKSUM = 64, BEGIN = 152, HEADER_MIN = 176, RECORD_SIZE = 4, RECORD_MIN = 32 };
+enum { HEADER_SIZE = 16, CHECKSUM = 64, BEGIN = 152, HEADER_MIN = 192, RECORD_SIZE = 4, RECORD_MIN = 32 };
 
 static void try_log(const uint8_t *data, size_t size) {
         libluo_log *log = NULL;

@@ -226,13 +226,26 @@ static void test_child_and_parent(void) {
 static void test_skipped(void) {
         libluo_log *log = new_log(10), *read;
         struct kmsg k = kmsg_open();
+        libluo_log_record record;
+        uint64_t skipped_at;
 
         for (uint64_t i = 10; i < 20; i++)
                 kmsg_log(k, i, 5);
         CHECK_EQUAL(libluo_log_drain(log, k.reader), 0);
+        skipped_at = now_usec();
+        while (now_usec() <= skipped_at)
+                ;
+        CHECK_EQUAL(libluo_log_skip(log, 12), 0);
         CHECK_EQUAL(libluo_log_skip(log, 16), 0);
         CHECK_EQUAL(libluo_log_skip(log, 12), 0);
         CHECK_EQUAL(info_of(log).first_sequence, 16);
+
+        /* What somebody else has logged until then is older than what is left. */
+        read = reopen(log);
+        CHECK_EQUAL(libluo_log_next(read, &record), 1);
+        CHECK_EQUAL(record.sequence, 16);
+        CHECK(record.monotonic_usec > skipped_at && record.monotonic_usec <= now_usec());
+        (void) libluo_log_free(read);
 
         read = reopen(log);
         for (uint64_t i = 16; i < 20; i++)
