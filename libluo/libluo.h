@@ -629,9 +629,8 @@ typedef struct libluo_log libluo_log;
 #define LIBLUO_LOG_RECORD_MAX 16384
 
 typedef struct libluo_log_record {
-        uint64_t sequence; /* the kernel's number of it */
-        uint64_t
-                realtime_usec; /* CLOCK_REALTIME when it was read from the kernel, or at the last libluo_log_skip() */
+        uint64_t sequence;       /* the kernel's number of it */
+        uint64_t realtime_usec;  /* CLOCK_REALTIME when it was read, see libluo_log_skip(), too */
         uint64_t monotonic_usec; /* CLOCK_MONOTONIC then */
         const char *data;        /* as read from /dev/kmsg: "6,339,5140900,-;message", and properties */
         size_t size;             /* bytes of it; no NUL follows */
