@@ -198,8 +198,6 @@ CASE(0, libluo_store_open, EBADMSG, store_open_environment, .object = GOOD)
 CASE(0, libluo_store_open, EINVAL, store_open_flags, .object = GOOD)
 CASE(0, libluo_store_open, ENOMEM, store_open, FAILS(ALLOCATE, ENOMEM))
 
-/* clang-format on */
-
 CASE(0, libluo_log_new, EINVAL, log_new_small, .object = GOOD)
 CASE(0, libluo_log_new, EMFILE, log_new, FAILS(MEMFD, EMFILE))
 CASE(0, libluo_log_new, ENFILE, log_new, FAILS(MEMFD, ENFILE))
@@ -226,3 +224,5 @@ CASE(0, libluo_log_open, EPROTONOSUPPORT, log_open_future, .object = GOOD)
 CASE(0, libluo_log_next, EINVAL, log_next_new, .object = GOOD)
 
 CASE(0, libluo_log_get_info, EINVAL, log_info_nothing, .object = GOOD)
+
+/* clang-format on */

@@ -85,7 +85,6 @@ static void try_index(const uint8_t *data, size_t size) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        uint32_t crc;
         uint8_t *copy;
 
         try_index(data, size);
@@ -97,9 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         REQUIRE(copy);
         memcpy(copy, data, size);
         memset(copy + CHECKSUM, 0, 4);
-        crc = libluo_internal_crc32c(0, copy, size);
-        for (unsigned i = 0; i < 4; i++)
-                copy[CHECKSUM + i] = (uint8_t) (crc >> (8 * i));
+        put_u32(copy + CHECKSUM, libluo_internal_crc32c(0, copy, size));
         try_index(copy, size);
         free(copy);
         return 0;
