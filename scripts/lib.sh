@@ -73,10 +73,12 @@ run_logged() {
     say "    done after $((SECONDS - start)) s"
 }
 
-# prune NUMBER FOLDER...: of folders made for different content, keep the newest
+# prune NUMBER FOLDER...: of folders made for different content, keep the newest. LUO_KEEP=NUMBER keeps more: for several
+# checkouts at work on one cache.
 prune() {
     local number=$1
     shift
+    [ "${LUO_KEEP:-0}" -le "$number" ] || number=$LUO_KEEP
     # shellcheck disable=SC2012 # names are of our own making
     { ls -dt "$@" 2>/dev/null || true; } | tail -n "+$((number + 1))" | xargs -r rm -rf
 }
