@@ -55,7 +55,7 @@ static _Noreturn void fail(const char *what) {
 
 /* Opens the virtio port of that name; without udev there are no symbolic links to find it by. */
 static int open_port(const char *wanted) {
-        for (unsigned attempt = 0; attempt < 500; attempt++) {
+        for (unsigned attempt = 0; attempt < 90000; attempt++) {
                 DIR *ports = opendir("/sys/class/virtio-ports");
                 struct dirent *entry;
 
