@@ -430,7 +430,7 @@ static int resolve_tokens(struct luo_index *index) {
                         return -EBADMSG;
 
         for (size_t i = 0; i < index->n_entries; i++) {
-                struct luo_index_entry *e = index->entries + i, *owner = e;
+                struct luo_index_entry *e = index->entries + i, *owner;
 
                 if (e->public.flags & LIBLUO_ENTRY_DUPLICATE) {
                         owner = libluo_internal_index_find(index, e->public.token);
@@ -438,7 +438,6 @@ static int resolve_tokens(struct luo_index *index) {
                                 return -EBADMSG;
                         e->owner = (size_t) (owner - index->entries);
                 }
-                owner->n_wanted++;
         }
 
         return 0;

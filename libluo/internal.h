@@ -11,7 +11,7 @@
 
 #include <sys/stat.h>
 
-#include "libluo.h"
+#include "libluo-manager.h"
 
 #define LIBLUO_PUBLIC __attribute__((visibility("default")))
 /*
@@ -102,10 +102,7 @@ struct luo_index_entry {
         size_t first_hole, n_holes; /* in luo_index.holes */
         size_t owner; /* the entry that has the file: itself, or for a duplicate an earlier one */
 
-        /* Decoded only */
-        size_t n_wanted;      /* of an owner: entries with its file that are not dropped, itself included */
-        bool taken, restored; /* of an owner: its file was */
-        bool dropped;
+        bool restored; /* decoded only, of an owner: its file was */
 };
 
 struct luo_index {

@@ -133,9 +133,6 @@ CASE(1, libluo_bundle_take_all, EINVAL, take_all, .object = GOOD)
 
 CASE(1, libluo_bundle_get, EINVAL, get_none, .object = GOOD)
 
-CASE(1, libluo_bundle_drop, EBUSY, drop_taken, .object = GOOD)
-CASE(1, libluo_bundle_drop, EINVAL, drop_none, .object = GOOD)
-
 SESSION_CASES(1, libluo_bundle_finish, bundle_finish, KERNEL_LUO_FINISH, OUTGOING)
 CASE(1, libluo_bundle_finish, EBUSY, bundle_finish, IOCTL_FAILS(KERNEL_LUO_FINISH, EBUSY))
 CASE(1, libluo_bundle_finish, EINVAL, bundle_finish_nothing, .object = GOOD)

@@ -281,81 +281,30 @@ static void test_get_name(void) {
 
 /* References from bundle to bundle are one deep, whichever of the two is made first. */
 static void test_shared_of_shared(void) {
-        libluo_bundle *a = NULL, *b = NULL, *c = NULL;
+        libluo_bundle_writer *a = NULL, *b = NULL, *c = NULL;
         int fd;
 
         fd = memfd_create("test", MFD_CLOEXEC);
         REQUIRE(fd >= 0);
 
         set_session(KERNEL_LUO_PRESERVE_FD, 0, true);
-        REQUIRE(libluo_bundle_new(5, &a) >= 0);
-        REQUIRE(libluo_bundle_new(5, &b) >= 0);
-        REQUIRE(libluo_bundle_new(5, &c) >= 0);
+        REQUIRE(libluo_bundle_writer_new(5, 0, &a) >= 0);
+        REQUIRE(libluo_bundle_writer_new(5, 0, &b) >= 0);
+        REQUIRE(libluo_bundle_writer_new(5, 0, &c) >= 0);
 
-        CHECK_EQUAL(libluo_bundle_add_shared(a, fd, "a", 0, a), -ELOOP);
-        CHECK_EQUAL(libluo_bundle_add_shared(a, fd, "a", 0, b), 0);
-        CHECK_EQUAL(libluo_bundle_add_shared(c, fd, "c", 0, a), -ELOOP);  /* refers to b */
-        CHECK_EQUAL(libluo_bundle_add_shared(b, fd, "b", 0, c), -ELOOP);  /* a refers to it */
-        CHECK_EQUAL(libluo_bundle_add_shared(a, fd, "a", 0, c), -EINVAL); /* not the one that a refers to */
-        CHECK_EQUAL(libluo_bundle_count(a), 1);
-        CHECK_EQUAL(libluo_bundle_count(b), 1);
-        CHECK_EQUAL(libluo_bundle_count(c), 0);
+        CHECK_EQUAL(libluo_bundle_writer_add_shared(a, fd, "a", 0, a), -ELOOP);
+        CHECK_EQUAL(libluo_bundle_writer_add_shared(a, fd, "a", 0, b), 0);
+        CHECK_EQUAL(libluo_bundle_writer_add_shared(c, fd, "c", 0, a), -ELOOP); /* refers to b */
+        CHECK_EQUAL(libluo_bundle_writer_add_shared(b, fd, "b", 0, c), -ELOOP); /* a refers to it */
+        CHECK_EQUAL(libluo_bundle_writer_add_shared(a, fd, "a", 0, c),
+                -EINVAL); /* not the one that a refers to */
+        CHECK_EQUAL(libluo_bundle_writer_count(a), 1);
+        CHECK_EQUAL(libluo_bundle_writer_count(b), 1);
+        CHECK_EQUAL(libluo_bundle_writer_count(c), 0);
 
-        libluo_bundle_free(a);
-        libluo_bundle_free(b);
-        libluo_bundle_free(c);
-        close_fd(fd);
-}
-
-/* Opens a bundle with these entries in the incoming session 5. */
-static libluo_bundle *open_bundle(
-        struct luo_index_entry *entries, size_t n_entries, const char *shared_session) {
-        struct luo_index index = { .entries = entries, .n_entries = n_entries };
-        libluo_bundle *bundle = NULL;
-        uint8_t *data;
-        size_t size;
-        int fd;
-
-        (void) snprintf(index.shared_session, sizeof(index.shared_session), "%s", shared_session);
-        REQUIRE(libluo_internal_index_encode(&index, &data, &size) >= 0);
-        fd = libluo_internal_sealed_memfd("index", data, size);
-        REQUIRE(fd >= 0);
-        free(data);
-
-        set_session(KERNEL_LUO_RETRIEVE_FD, fd, false);
-        REQUIRE(libluo_bundle_open(5, &bundle) >= 0);
-        return bundle;
-}
-
-/* What is dropped from the shared bundle is emptied: nobody gets it for what it was. */
-static void test_shared_dropped(void) {
-        struct luo_index_entry files[] = {
-                { .public = { .name = "", .token = 1, .open_flags = O_RDWR } },
-                { .public = { .name = "", .token = 2, .open_flags = O_RDWR }, .owner = 1 },
-        };
-        struct luo_index_entry reference = {
-                .public = { .name = "a", .token = 1, .open_flags = O_RDWR, .flags = LIBLUO_ENTRY_SHARED }
-        };
-        libluo_bundle *shared, *bundle;
-        struct stat st;
-        int fd;
-
-        shared = open_bundle(files, ELEMENTS(files), "");
-        bundle = open_bundle(&reference, 1, "shared");
-        CHECK_STRING(libluo_bundle_get_shared_name(bundle), "shared");
-        CHECK_EQUAL(libluo_bundle_take(bundle, 0), -ENOLINK);
-        CHECK_EQUAL(libluo_bundle_set_shared(bundle, shared), 0);
-
-        fd = memfd_create("test", MFD_CLOEXEC);
-        REQUIRE(fd >= 0 && ftruncate(fd, 1) >= 0);
-        set_session(KERNEL_LUO_RETRIEVE_FD, dup(fd), false);
-        CHECK_EQUAL(libluo_bundle_drop(shared, 0), 0);
-        CHECK(fstat(fd, &st) >= 0 && st.st_size == 0);
-        CHECK_EQUAL(libluo_bundle_take(bundle, 0), -ENODATA);
-        CHECK_EQUAL(libluo_bundle_take_again(bundle, 0), -ENODATA);
-
-        libluo_bundle_free(bundle);
-        libluo_bundle_free(shared);
+        libluo_bundle_writer_free(a);
+        libluo_bundle_writer_free(b);
+        libluo_bundle_writer_free(c);
         close_fd(fd);
 }
 
@@ -420,7 +369,6 @@ static const struct test_case cases[] = {
         { "finishing", test_finish },
         { "reading a session's name", test_get_name },
         { "bundles that are shared refer to no other", test_shared_of_shared },
-        { "what is dropped from a shared bundle", test_shared_dropped },
         { "a store without service manager", test_store },
         { "error texts", test_strerror },
 };
