@@ -156,6 +156,7 @@ static int add_entry(libluo_bundle_writer *w, const struct luo_index_entry *desc
         struct luo_index_entry e = *described;
         struct luo_hole *holes = NULL;
         size_t n_holes = 0;
+        struct stat after;
         int r;
 
         /* Before preserving, which fills them. */
@@ -167,7 +168,9 @@ static int add_entry(libluo_bundle_writer *w, const struct luo_index_entry *desc
                 return r;
 
         e.public.token = LIBLUO_INDEX_TOKEN + 1 + w->index.n_entries;
-        r = libluo_session_preserve(w->session_fd, fd, e.public.token);
+        r = libluo_internal_holes_fit(fd, st);
+        if (r >= 0)
+                r = libluo_session_preserve(w->session_fd, fd, e.public.token);
         if (r < 0) {
                 w->index.n_holes -= e.n_holes;
                 if (!keep_lost)
@@ -175,6 +178,8 @@ static int add_entry(libluo_bundle_writer *w, const struct luo_index_entry *desc
                 e = *described;
                 e.public.lost = -r;
         } else if (slot) {
+                if (fstat(fd, &after) >= 0)
+                        e.public.memory = (uint64_t) after.st_blocks * 512;
                 *slot = (struct file_slot) {
                         .device = st->st_dev,
                         .inode = st->st_ino,
@@ -187,7 +192,7 @@ static int add_entry(libluo_bundle_writer *w, const struct luo_index_entry *desc
         return r;
 }
 
-/* The slot of a file; NULL for what has no inode of its own and cannot be told apart by it. */
+/* The slot of a file of memory; NULL for what was not looked at, and cannot be told apart by its inode. */
 static struct file_slot *find_slot(const libluo_bundle_writer *w, const struct stat *st) {
         return S_ISREG(st->st_mode) ? find_file(w, st) : NULL;
 }
@@ -229,6 +234,7 @@ LIBLUO_PUBLIC int libluo_bundle_writer_add(
         } else if (slot && slot->entry_plus_one > 0) {
                 e.owner = slot->entry_plus_one - 1;
                 e.public.token = writer->index.entries[e.owner].public.token;
+                e.public.memory = writer->index.entries[e.owner].public.memory;
                 e.public.flags |= LIBLUO_ENTRY_DUPLICATE;
                 writer->index.entries[writer->index.n_entries++] = e;
         } else
@@ -240,8 +246,8 @@ LIBLUO_PUBLIC int libluo_bundle_writer_add(
 }
 
 /* Finds a file in a bundle that others share, or preserves it there, without a name: names belong to the others. */
-static int share_file(libluo_bundle_writer *shared, int fd, const struct luo_index_entry *described,
-        const struct stat *st, uint64_t *ret_token) {
+static int share_file(
+        libluo_bundle_writer *shared, int fd, const struct stat *st, struct luo_index_entry *described) {
         struct luo_index_entry e = *described;
         struct file_slot *slot;
         size_t owner;
@@ -271,7 +277,8 @@ static int share_file(libluo_bundle_writer *shared, int fd, const struct luo_ind
                 }
         }
 
-        *ret_token = shared->index.entries[owner].public.token;
+        described->public.token = shared->index.entries[owner].public.token;
+        described->public.memory = shared->index.entries[owner].public.memory;
         return 0;
 }
 
@@ -308,7 +315,7 @@ LIBLUO_PUBLIC int libluo_bundle_writer_add_shared(libluo_bundle_writer *writer, 
 
         r = libluo_internal_describe_fd(fd, &e.public, &st);
         if (r >= 0)
-                r = share_file(shared, fd, &e, &st, &e.public.token);
+                r = share_file(shared, fd, &st, &e);
         if (r == -E2BIG || r == -ENOMEM) {
                 free(copy);
                 return r;

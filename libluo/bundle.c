@@ -152,6 +152,38 @@ static int find_owner(
         return 0;
 }
 
+/*
+ * Opens a file anew, for less than all access. Its mode may have been restored already, and keep an unprivileged owner out,
+ * who may change it. But not for a moment while others have the file.
+ */
+static int open_narrow(int fd, int open_flags, bool again) {
+        struct stat st;
+        int other_fd;
+
+        other_fd = libluo_internal_open_link(fd, open_flags);
+        if (other_fd != -EACCES || again || fstat(fd, &st) < 0)
+                return other_fd;
+
+        if (fchmod(fd, (st.st_mode & 07777) | 0600) < 0)
+                return -EACCES;
+        other_fd = libluo_internal_open_link(fd, open_flags);
+        if (fchmod(fd, st.st_mode & 07777) < 0) {
+                close_fd(other_fd);
+                return -EACCES;
+        }
+
+        return other_fd;
+}
+
+/* Whether nobody has taken the file yet: the kernel restores it so that everybody may open it. */
+static bool is_as_retrieved(int fd, const libluo_entry *e) {
+        struct stat st;
+
+        return (e->mode & 0777) != 0777 && fstat(fd, &st) >= 0 && (st.st_mode & 07777) == 0777;
+}
+
+#define TAKE_FLAGS (LIBLUO_TAKE_AGAIN | LIBLUO_TAKE_CHANGE_OWNER)
+
 LIBLUO_PUBLIC int libluo_bundle_take(libluo_bundle *bundle, size_t i, uint32_t flags) {
         bool again = flags & LIBLUO_TAKE_AGAIN;
         struct luo_index_entry *owner;
@@ -160,7 +192,7 @@ LIBLUO_PUBLIC int libluo_bundle_take(libluo_bundle *bundle, size_t i, uint32_t f
         bool narrow;
         int file_fd, fd, r;
 
-        if (flags & ~LIBLUO_TAKE_AGAIN)
+        if (flags & ~TAKE_FLAGS)
                 return -EINVAL;
 
         r = find_owner(bundle, i, &where, &owner);
@@ -182,7 +214,7 @@ LIBLUO_PUBLIC int libluo_bundle_take(libluo_bundle *bundle, size_t i, uint32_t f
         if (narrow) {
                 off_t offset = (off_t) e->offset;
 
-                fd = libluo_internal_reopen(file_fd, e->open_flags & O_ACCMODE);
+                fd = open_narrow(file_fd, e->open_flags & O_ACCMODE, again);
                 if (fd < 0) {
                         r = fd;
                         goto fail;
@@ -192,26 +224,27 @@ LIBLUO_PUBLIC int libluo_bundle_take(libluo_bundle *bundle, size_t i, uint32_t f
                 if (owner == bundle->index.entries + i)
                         offset = lseek(file_fd, 0, SEEK_CUR);
                 if (offset > 0 && lseek(fd, offset, SEEK_SET) < 0) {
-                        r = -EACCES;
+                        r = -EPROTO;
                         goto fail;
                 }
         }
 
-        if (!again) {
+        if (!again || is_as_retrieved(file_fd, &owner->public)) {
                 /* Somebody else may write to a shared file by now, which must not be taken for a hole at that moment */
-                if (!owner->restored && where == bundle)
+                if (!again && !owner->restored && where == bundle)
                         libluo_internal_free_holes(
                                 file_fd, where->index.holes + owner->first_hole, owner->n_holes);
-                r = libluo_internal_restore_inode(file_fd, &owner->public);
+                r = libluo_internal_restore_inode(file_fd, &owner->public, flags & LIBLUO_TAKE_CHANGE_OWNER);
                 if (r < 0)
                         goto fail;
-                owner->restored = true;
+                if (!again)
+                        owner->restored = true;
         }
 
         /* Whoever has the kernel's open file description already may have changed its flags since */
         if (e->open_flags & O_APPEND && (narrow || !again) &&
                 fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_APPEND) < 0) {
-                r = -EACCES;
+                r = -EPERM;
                 goto fail;
         }
 
@@ -230,7 +263,7 @@ LIBLUO_PUBLIC ssize_t libluo_bundle_take_all(
         libluo_bundle *bundle, int *ret_fds, size_t n_fds, uint32_t flags) {
         ssize_t n = 0;
 
-        if (!has_session(bundle) || flags & ~LIBLUO_TAKE_AGAIN || n_fds != bundle->index.n_entries ||
+        if (!has_session(bundle) || flags & ~TAKE_FLAGS || n_fds != bundle->index.n_entries ||
                 (n_fds > 0 && !ret_fds))
                 return -EINVAL;
 
@@ -241,6 +274,49 @@ LIBLUO_PUBLIC ssize_t libluo_bundle_take_all(
 
         return n;
 }
+
+/* ------------------------------------------------------------------------------------------------- memory ---- */
+
+/*
+ * Retrieving takes more than the pages: the inode, and the nodes of the page cache's tree. Measured: about 0.2 percent of
+ * the pages; a file of one page takes some KiB.
+ */
+static uint64_t cost_of_retrieving(uint64_t memory) {
+        uint64_t cost;
+
+        return __builtin_add_overflow(memory, memory / 256 + (UINT64_C(16) << 10), &cost) ? UINT64_MAX : cost;
+}
+
+LIBLUO_PUBLIC int libluo_bundle_get_memory(
+        const libluo_bundle *bundle, const uint8_t *skip, size_t n_skip, uint64_t *ret_bytes) {
+        uint64_t sum = 0;
+        uint8_t *counted;
+
+        if (!bundle || !ret_bytes || (skip && n_skip != bundle->index.n_entries))
+                return -EINVAL;
+
+        counted = calloc(bundle->index.n_entries + 1, 1);
+        if (!counted)
+                return -ENOMEM;
+
+        for (size_t i = 0; i < bundle->index.n_entries; i++) {
+                const struct luo_index_entry *e = bundle->index.entries + i;
+
+                if (e->public.lost || (skip && skip[i]) || counted[e->owner])
+                        continue;
+
+                counted[e->owner] = 1;
+                if (__builtin_add_overflow(
+                            sum, cost_of_retrieving(bundle->index.entries[e->owner].public.memory), &sum))
+                        sum = UINT64_MAX;
+        }
+
+        free(counted);
+        *ret_bytes = sum;
+        return 0;
+}
+
+/* ---------------------------------------------------------------------------------------------- finishing ---- */
 
 LIBLUO_PUBLIC int libluo_bundle_finish(libluo_bundle *bundle) {
         if (!has_session(bundle))

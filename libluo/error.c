@@ -72,6 +72,10 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
                 return "there is no service manager to talk to ($NOTIFY_SOCKET is not set)";
         case EOPNOTSUPP:
                 return "the kernel cannot preserve files of this type, or with these seals";
+        case EOVERFLOW:
+                return "filling the holes of the file, as the kernel does to preserve it, needs more memory than is available";
+        case EPERM:
+                return "this process may not restore owner or mode of the file";
         case EPROTO:
                 return "the kernel gave an answer that libluo does not know";
         case EPROTONOSUPPORT:

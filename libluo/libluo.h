@@ -259,9 +259,15 @@ int libluo_bundle_writer_new(int session_fd, uint32_t flags, libluo_bundle_write
  * to it. When taken, each of them has access mode, append flag and offset of its own; that two file descriptors shared
  * an offset (dup(2)) is not kept.
  *
+ * Of a file that is not one of memory (of tmpfs or hugetlbfs) nothing is noted but the access mode: it may be on a server
+ * that does not answer, and is left to the kernel as it is.
+ *
  * Where the file cannot be preserved, the entry is made all the same, marked as lost with the reason, so that the
  * reader knows what is missing; the error is returned and the writer remains usable. Returns 0, or the errors of
- * libluo_session_preserve() (entry made, marked as lost), or, with no entry made,
+ * libluo_session_preserve() (entry made, marked as lost), or
+ *   -EOVERFLOW  filling the file's holes, as the kernel does, needs more memory than there is: what /proc/meminfo says is
+ *               available, less a 32nd of all memory and 16 MiB (entry made, marked as lost)
+ * or, with no entry made,
  *   -EINVAL  the name or a flag is not valid, or the bundle was written
  *   -E2BIG   the bundle has LIBLUO_BUNDLE_ENTRIES_MAX entries
  *   -ENOMEM  libluo_bundle_writer_count() tells whether this came before or after the entry was made
@@ -351,6 +357,8 @@ int libluo_bundle_get(const libluo_bundle *bundle, size_t i, libluo_entry *ret_e
 
 /* Flags of libluo_bundle_take() and libluo_bundle_take_all(). */
 #define LIBLUO_TAKE_AGAIN (UINT32_C(1) << 0) /* the entry was taken before, perhaps by another process */
+#define LIBLUO_TAKE_CHANGE_OWNER                                                                             \
+        (UINT32_C(1) << 1) /* make it this process's, if its owner cannot be restored */
 
 /*
  * libluo_bundle_take(): retrieves entry i of an opened bundle, with the access mode, append flag, offset, mode and
@@ -359,17 +367,22 @@ int libluo_bundle_get(const libluo_bundle *bundle, size_t i, libluo_entry *ret_e
  * MFD_NOEXEC_SEAL, see libluo_session_retrieve_fd(). Holes of files sealed against writing, and of shared
  * ones, which others may be writing to, stay allocated.
  *
- * May be called again until the session is finished. Nobody may write to the file while the first call runs: with
- * LIBLUO_TAKE_AGAIN, for an entry that another process works with already, the file itself is not touched. An
- * entry that was preserved from a read-write file descriptor, and is neither a duplicate nor shared, is then the same open
- * file as was taken before, with its offset and flags of now, as when a service is restarted; others get an open file of
- * their own, with access mode, append flag and offset restored.
+ * May be called again until the session is finished. Nobody else may use the file while it runs: with LIBLUO_TAKE_AGAIN,
+ * for an entry that somebody works with already, the file itself is left as it is, but for owner and mode if nobody has
+ * restored them yet. An entry that was preserved from a read-write file descriptor, and is neither a duplicate nor shared,
+ * is then the same open file as was taken before, with its offset and flags of now, as when a service is restarted; others
+ * get an open file of their own, with access mode, append flag and offset restored.
+ *
+ * A process that may not give the file back to its owner (the service runs as another user now) gets -EPERM, or with
+ * LIBLUO_TAKE_CHANGE_OWNER the file: it is its own then, without set-user-ID and set-group-ID, and if the group is not
+ * restored either, with what the mode gave to group and others both.
  *
  * Returns a file descriptor, the errors of libluo_session_retrieve_fd(), or
  *   -EINVAL   no such entry, a flag is not valid, or the bundle was opened from an index alone
  *   -ENODATA  the entry was lost on the other side, see libluo_entry.lost
  *   -ENOLINK  the entry is in a shared session, and libluo_bundle_set_shared() was not called
- *   -EACCES   owner, mode or access mode could not be restored
+ *   -EPERM    this process may not restore owner or mode
+ *   -EACCES   the file's mode keeps this process from opening it with the access mode it had
  *   -ENOSYS   the access mode could not be restored because /proc is not mounted
  */
 int libluo_bundle_take(libluo_bundle *bundle, size_t i, uint32_t flags);
@@ -405,7 +418,8 @@ typedef enum libluo_verdict {
         LIBLUO_VERDICT_HUGETLB,   /* a memfd of huge pages */
         LIBLUO_VERDICT_SEAL,      /* it has a seal that LUO does not know, see unknown_seals */
         LIBLUO_VERDICT_PRESERVED, /* it is preserved already, in whatever session */
-        LIBLUO_VERDICT_TOO_LARGE  /* over 2^32 - 1 pages */
+        LIBLUO_VERDICT_TOO_LARGE, /* over 2^32 - 1 pages */
+        LIBLUO_VERDICT_HOLES      /* filling its holes needs more memory than there is */
 } libluo_verdict;
 
 /* What will be lost of a file that is preserved, see libluo_session_retrieve_fd(). */

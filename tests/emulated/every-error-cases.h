@@ -116,7 +116,7 @@ CASE(1, libluo_index_features, EBADMSG, index_features_junk, .object = GOOD)
 CASE(1, libluo_index_features, ENOMEM, index_features, FAILS(ALLOCATE, ENOMEM))
 
 RETRIEVE_CASES(1, libluo_bundle_take, take_plain)
-CASE(1, libluo_bundle_take, EACCES, take_read_only, FAILS(FCHMOD, EPERM))
+CASE(1, libluo_bundle_take, EPERM, take_read_only, FAILS(FCHMOD, EPERM))
 CASE(1, libluo_bundle_take, EINVAL, take_none, .object = GOOD)
 CASE(1, libluo_bundle_take, ENODATA, take_lost, .object = GOOD)
 CASE(1, libluo_bundle_take, ENOENT, take_after_finish, .object = GOOD)

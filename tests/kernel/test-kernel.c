@@ -58,7 +58,7 @@ static void test_device(void) {
 }
 
 static void test_session_names(void) {
-        char long_name[] = NAME_63, name[LIBLUO_SESSION_NAME_MAX + 1];
+        char long_name[] = NAME_63, name[LIBLUO_SESSION_NAME_MAX + 1], link[128];
         int fd, other_fd;
 
         long_name[63] = 0;
@@ -86,14 +86,16 @@ static void test_session_names(void) {
 
         /* What kernels before 7.2 have to do with */
         memset(name, 0, sizeof(name));
-        CHECK_EQUAL(libluo_internal_session_name_from_proc(fd, name), 0);
+        CHECK_EQUAL(libluo_internal_read_link(fd, link, sizeof(link)), 0);
+        CHECK_EQUAL(libluo_internal_session_name_from_link(link, name), 0);
         CHECK_STRING(name, "short");
         close_fd(fd);
 
         fd = memfd("no session");
         CHECK_EQUAL(libluo_fd_is_session(fd), 0);
         CHECK_EQUAL(libluo_session_get_name(fd, name), -EMEDIUMTYPE);
-        CHECK_EQUAL(libluo_internal_session_name_from_proc(fd, name), -EMEDIUMTYPE);
+        CHECK_EQUAL(libluo_internal_read_link(fd, link, sizeof(link)), 0);
+        CHECK_EQUAL(libluo_internal_session_name_from_link(link, name), -EMEDIUMTYPE);
         close_fd(fd);
         CHECK_EQUAL(libluo_fd_is_session(fd), -EBADF);
 }
