@@ -16,9 +16,21 @@
 
 #define F_DUPFD_QUERY_VALUE 1027 /* F_DUPFD_QUERY of <linux/fcntl.h>, Linux 6.10 */
 
+/* What is opened in the same way may be the same. Asks nothing of a file that could block. */
+static bool looks_the_same(int a, int b) {
+        char x[256], y[256];
+        struct stat s, t;
+
+        if (fcntl(a, F_GETFL) != fcntl(b, F_GETFL))
+                return false;
+        if (libluo_internal_is_memory(a) > 0 && libluo_internal_is_memory(b) > 0)
+                return fstat(a, &s) >= 0 && fstat(b, &t) >= 0 && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+        return libluo_internal_read_link(a, x, sizeof(x)) >= 0 &&
+                libluo_internal_read_link(b, y, sizeof(y)) >= 0 && strcmp(x, y) == 0;
+}
+
 bool libluo_internal_same_description(int a, int b) {
         pid_t pid = getpid();
-        struct stat x, y;
         long r;
 
         r = fcntl(a, F_DUPFD_QUERY_VALUE, b);
@@ -29,9 +41,7 @@ bool libluo_internal_same_description(int a, int b) {
         if (r >= 0)
                 return r == 0;
 
-        /* Neither is there: what is opened in the same way may be the same */
-        return fstat(a, &x) >= 0 && fstat(b, &y) >= 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino &&
-                fcntl(a, F_GETFL) == fcntl(b, F_GETFL);
+        return looks_the_same(a, b); /* neither is there */
 }
 
 int libluo_internal_is_memory(int fd) {
@@ -360,61 +370,4 @@ int libluo_internal_read_file(int fd, uint64_t maximum, uint8_t **ret_data, size
         *ret_data = data;
         *ret_size = size;
         return 0;
-}
-
-int libluo_internal_sealed_memfd(const char *name, const void *data, size_t size) {
-        const uint8_t *p = data;
-        struct rlimit limit;
-        int fd, r;
-
-        /* Writing beyond it would be the end of this process, by SIGXFSZ */
-        if (getrlimit(RLIMIT_FSIZE, &limit) >= 0 && size > limit.rlim_cur)
-                return -EFBIG;
-
-        fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        if (fd < 0)
-                return LUO_CLOSED_SET(-errno, EMFILE, ENFILE, ENOMEM);
-
-        while (size > 0) {
-                ssize_t n;
-
-                n = write(fd, p, size);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0) {
-                        /* What else there is says in one way or another that there is no memory */
-                        r = errno == EFAULT || errno == EFBIG ? -errno : -ENOMEM;
-                        goto fail;
-                }
-
-                p += n;
-                size -= (size_t) n;
-        }
-
-        if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
-                r = -EPROTO;
-                goto fail;
-        }
-
-        return fd;
-
-fail:
-        close_fd(fd);
-        return r;
-}
-
-int libluo_internal_filled_memfd(const char *name, size_t size) {
-        int fd;
-
-        fd = memfd_create(name, MFD_CLOEXEC);
-        if (fd < 0)
-                return LUO_CLOSED_SET(-errno, EMFILE, ENFILE, ENOMEM);
-
-        /* Memory now: a write to a mapping that finds none is the end of the process, by SIGBUS. */
-        if (fallocate(fd, 0, 0, (off_t) size) < 0) {
-                close_fd(fd);
-                return -ENOMEM;
-        }
-
-        return fd;
 }

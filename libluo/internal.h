@@ -186,15 +186,19 @@ bool libluo_internal_same_description(int a, int b);
 /* Reads a regular file of at most maximum bytes from its start. Returns 0, -EACCES, -EBADF, -EBADMSG or -ENOMEM. */
 int libluo_internal_read_file(int fd, uint64_t maximum, uint8_t **ret_data, size_t *ret_size);
 
-/* Makes a memfd that is sealed against all change. Returns an fd, -EFAULT, -EFBIG, -EMFILE, -ENFILE, -ENOMEM or -EPROTO. */
+/* Makes a memfd that is sealed against all change. Returns an fd, -EFAULT, or the errors of libluo_memfd_new(). */
 int libluo_internal_sealed_memfd(const char *name, const void *data, size_t size);
 
-/* Makes a memfd of size bytes, all of them zero and with memory of their own. Returns an fd, -EMFILE, -ENFILE, -ENOMEM or -EPROTO. */
+/* Makes a memfd of size bytes, all of them zero and with memory of their own. Errors as libluo_memfd_new(). */
 int libluo_internal_filled_memfd(const char *name, size_t size);
+
+/* How long a message may wait for room in the service manager's socket */
+#define LUO_NOTIFY_TIMEOUT_USEC (60 * USEC_PER_SEC)
 
 /* notify.c: sends a message to the service manager, with an fd unless that is negative. Errors as libluo_notify(), -EBADF. */
 int libluo_internal_notify(const char *state, int fd);
 int libluo_internal_notify_barrier(uint64_t timeout_usec);
+int libluo_internal_notify_barrier_fd(uint64_t timeout_usec);
 
 /* True for what FDNAME= of systemd takes: printable ASCII without ":", up to LIBLUO_ENTRY_NAME_MAX bytes. */
 bool libluo_internal_entry_name_is_valid(const char *name, size_t length);

@@ -117,6 +117,7 @@ typedef struct libluo_log_info {
  * LIBLUO_LOG_SIZE_MIN to LIBLUO_LOG_SIZE_MAX. Its memory is shared with children of fork(2): they and the caller may
  * write to it, one at a time. Returns 0, or
  *   -EINVAL  the size is not valid
+ *   -EFBIG   over the process's limit of file sizes
  *   -EMFILE, -ENFILE, -ENOMEM, -EPROTO
  */
 int libluo_log_new(const uint8_t machine_id[16], const uint8_t boot_id[16], uint64_t first_sequence,

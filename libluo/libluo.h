@@ -455,6 +455,23 @@ int libluo_fd_preflight(int fd, libluo_preflight *ret_preflight, size_t prefligh
  */
 const char *libluo_verdict_to_string(libluo_verdict verdict);
 
+/* ------------------------------------------------------------------------------------------------- memory ---- */
+
+/* Flags of libluo_memfd_new(). */
+#define LIBLUO_MEMFD_SEALABLE                                                                                \
+        (UINT32_C(1) << 0) /* it can be sealed; once sealed, it need not stay writable */
+
+/*
+ * libluo_memfd_new(): makes a file of memory of size bytes, all zero, that LUO preserves and that can still be written
+ * afterwards, whatever vm.memfd_noexec is: a memfd, or where those are not allowed (vm.memfd_noexec=2) a file of /dev/shm without
+ * a name. With LIBLUO_MEMFD_SEALABLE always a memfd, for data that is going to be sealed. Returns a file descriptor, or
+ *   -EINVAL  the name is NULL or over 249 bytes, or a flag is not valid
+ *   -EFBIG   over the process's limit of file sizes
+ *   -EACCES  memfds that can be written are not allowed, and in /dev/shm no file can be made
+ *   -EMFILE, -ENFILE, -ENOMEM, -EPROTO
+ */
+int libluo_memfd_new(const char *name, uint64_t size, uint32_t flags);
+
 /* -------------------------------------------------------------------------------------- a service's store ---- */
 
 /*
@@ -463,29 +480,45 @@ const char *libluo_verdict_to_string(libluo_verdict verdict);
  * the protocols of sd_notify(3) and sd_listen_fds(3) itself; libsystemd is not needed, and may be used beside it.
  *
  * The unit needs FileDescriptorStoreMax= with room for one entry more than the service keeps: what replaces an entry is
- * stored before the old one is removed, so that no crash loses both.
+ * stored before the old one is removed, so that no crash loses both. Meanwhile it has the name with "~" and a number
+ * (FDNAME=state~1); what is no file of memory cannot be stored twice, and keeps that. sd_listen_fds(3) shows such names, this
+ * library does not. One process of a service at a time may write to its store.
  *
- * An entry is stored under its name, "~" and a generation in hexadecimal digits: FDNAME=state~1f. A name without that is
- * generation 0. One process of a service at a time may write to its store.
+ * A message waits for room in the service manager's socket, up to a minute.
  */
 typedef struct libluo_store libluo_store;
 
-/* The longest name of an entry: room for the generation is left in LIBLUO_ENTRY_NAME_MAX. */
+/* The longest name of an entry: room for what is added to it is left in LIBLUO_ENTRY_NAME_MAX. */
 #define LIBLUO_STORE_NAME_MAX 238
 
 /* Flags of libluo_store_open(). */
 #define LIBLUO_STORE_KEEP_ENVIRONMENT (UINT32_C(1) << 0) /* leave LISTEN_FDS and its kin in the environment */
 #define LIBLUO_STORE_ANY_ROOM                                                                                \
         (UINT32_C(1) << 1) /* take a $FDSTORE that is not set for an fd store without limit */
+#define LIBLUO_STORE_LEAVE_FOREIGN (UINT32_C(1) << 2) /* foreign entries remain the caller's */
 
-/* Flags of libluo_store_put_fd(). */
+/* Flags of libluo_store_put_fd() and libluo_store_put_data(). */
 #define LIBLUO_STORE_NO_POLL (UINT32_C(1) << 0) /* FDPOLL=0: do not drop the entry on EPOLLHUP or EPOLLERR */
+#define LIBLUO_STORE_ADD (UINT32_C(1) << 1)     /* beside what is stored under the name, not in its place */
+
+/* Flags of an entry. */
+#define LIBLUO_STORE_ENTRY_FOREIGN (UINT32_C(1) << 0) /* may be of a socket unit, not of the fd store */
+
+/* More fields may come: allocate it by name, and pass its size where a call asks for it. */
+typedef struct libluo_store_entry {
+        const char *name; /* belongs to the store, until the next put or remove */
+        int fd;           /* the same */
+        uint32_t flags;   /* LIBLUO_STORE_ENTRY_ flags */
+} libluo_store_entry;
 
 /*
  * libluo_store_open(): takes over all file descriptors that the service manager passed to this process ($LISTEN_FDS):
  * they get O_CLOEXEC and belong to the store object, which closes them when it is freed. Call it once, before threads
  * are started; unless LIBLUO_STORE_KEEP_ENVIRONMENT is given it removes LISTEN_PID, LISTEN_PIDFDID, LISTEN_FDS and
  * LISTEN_FDNAMES from the environment. A process that was passed nothing gets an empty store.
+ *
+ * Foreign are those that a socket unit may have passed: before the first one that cannot be (a file of memory, a session,
+ * a name with a number). With LIBLUO_STORE_LEAVE_FOREIGN they are left as they are, and never closed.
  *
  * How much room the fd store has is said by $FDSTORE since systemd 254. Where it is not set, the fd store is off, as it is by
  * default (FileDescriptorStoreMax=0), and nothing can be put: LIBLUO_STORE_ANY_ROOM is for earlier versions, which refuse
@@ -505,18 +538,78 @@ int libluo_store_open(uint32_t flags, libluo_store **ret_store);
 libluo_store *libluo_store_free(libluo_store *store);
 
 /*
- * libluo_store_put_fd(): stores a file descriptor under a name, replacing what was stored under it. fd is borrowed, the
- * service manager gets a reference of its own. name is printable ASCII without ":" and "~", 1 to LIBLUO_STORE_NAME_MAX
- * bytes; flags are LIBLUO_STORE_NO_POLL or 0. It is safe once libluo_store_barrier() has returned 0.
+ * libluo_store_count(): how many entries there are, foreign ones included.
+ */
+size_t libluo_store_count(const libluo_store *store);
+
+/*
+ * libluo_store_get_entry(): describes entry i, counted from 0: those that were passed in their order, then those that were
+ * put. Several may have one name. Fills entry_size bytes of *ret_entry, with zeroes where this version has no such
+ * field; pass sizeof(libluo_store_entry). Returns 0 or -EINVAL (also: no such entry).
+ */
+int libluo_store_get_entry(
+        const libluo_store *store, size_t i, libluo_store_entry *ret_entry, size_t entry_size);
+
+/*
+ * libluo_store_get_fd(): what is stored under a name: a new reference, for the caller to close. flags is 0. Returns a file
+ * descriptor, or
+ *   -ENOENT    nothing is stored under the name
+ *   -ENOTUNIQ  several are stored under the name: libluo_store_get_entry() has them all
+ *   -EBADF     the store's file descriptor was closed by somebody else
+ *   -EINVAL, -EMFILE, -ENOMEM
+ */
+int libluo_store_get_fd(const libluo_store *store, const char *name, uint32_t flags);
+
+/*
+ * libluo_store_get_data(): a copy of what is stored under a name, for the caller to free(3). A NUL that is not counted
+ * in *ret_size follows it. flags is 0. Returns 0, or
+ *   -ENOENT, -ENOTUNIQ, -EBADF  as for libluo_store_get_fd()
+ *   -EISNAM  what is stored is not a file of memory that can be read
+ *   -EINVAL, -ENOMEM
+ */
+int libluo_store_get_data(
+        const libluo_store *store, const char *name, uint32_t flags, void **ret_data, size_t *ret_size);
+
+/*
+ * libluo_store_map_data(): what libluo_store_put_data() stored under a name, without a copy: mapped for reading, for the
+ * caller to munmap(2); NULL if it is empty. flags is 0. Returns 0, or
+ *   -ENOENT, -ENOTUNIQ, -EBADF  as for libluo_store_get_fd()
+ *   -EISNAM  what is stored is not a file of memory that can be read and is sealed against writing and shrinking
+ *   -EINVAL, -ENOMEM
+ */
+int libluo_store_map_data(
+        const libluo_store *store, const char *name, uint32_t flags, const void **ret_data, size_t *ret_size);
+
+/*
+ * libluo_store_map(): memory of the service that lives on: size bytes, mapped for reading and writing, for the caller to
+ * munmap(2). What is stored under the name is taken if it has this size, and if its first four bytes are version, an
+ * uint32_t; where nothing is, it is made, all zero but for the version, and stored. flags is 0. Returns 1 if it was there,
+ * 0 if it was made (and is safe once libluo_store_barrier() has returned 0), or
+ *   -ENOTUNIQ, -EBADF  as for libluo_store_get_fd()
+ *   -EISNAM    what is stored is no file of memory
+ *   -EMSGSIZE  what is stored has another size
+ *   -ESTALE    what is stored has another version
+ *   -EROFS     what is stored cannot be written: it is sealed, or was opened for reading
+ *   -EINVAL    the name or a flag is not valid, or size is less than four bytes
+ * or the errors of libluo_memfd_new() or libluo_store_put_fd().
+ */
+int libluo_store_map(libluo_store *store, const char *name, size_t size, uint32_t version, uint32_t flags,
+        void **ret_memory);
+
+/*
+ * libluo_store_put_fd(): stores a file descriptor under a name, replacing what was stored under it, or beside that with
+ * LIBLUO_STORE_ADD. fd is borrowed, the service manager gets a reference of its own. name is printable ASCII without
+ * ":" and "~", 1 to LIBLUO_STORE_NAME_MAX bytes. It is safe once libluo_store_barrier() has returned 0.
  *
  * Returns 0, or
  *   -EINVAL      the name or a flag is not valid
  *   -ENOTCONN    there is no service manager ($NOTIFY_SOCKET)
  *   -ENOBUFS     the fd store has no room, or is off ($FDSTORE): raise FileDescriptorStoreMax= of the unit. Nothing was
- *                changed. Sockets and FIFOs without a generation are not counted, as socket units pass such, too:
- *                whoever stores them by other means has to leave room for them
+ *                changed. Foreign entries are not counted: whoever stores such by other means has to leave room for them
  *   -EEXIST      this open file is stored under another name, and systemd stores each once: open it anew. Putting it under
  *                the name that it has already is no error; it stays as it is
+ *   -ENOTUNIQ    it is stored under this name already, with others, and cannot be stored twice as it is no file of memory
+ *   -ETIMEDOUT   the service manager's socket was full for a minute
  *   -ECOMM       the service manager's socket does not take the message
  *   -EAFNOSUPPORT  $NOTIFY_SOCKET is of a kind that cannot pass file descriptors, or this process may have no AF_UNIX
  *                sockets (RestrictAddressFamilies= of the unit)
@@ -527,45 +620,18 @@ libluo_store *libluo_store_free(libluo_store *store);
 int libluo_store_put_fd(libluo_store *store, const char *name, int fd, uint32_t flags);
 
 /*
- * libluo_store_put_data(): stores a copy of size bytes under a name, in a memfd that is sealed against all change.
- * Returns 0, or
+ * libluo_store_put_data(): stores a copy of size bytes under a name, in a memfd that is sealed against all change. flags
+ * are LIBLUO_STORE_ADD or 0. Returns 0, or
  *   -EFAULT  data is not size bytes of memory that can be read
- *   -EFBIG   too large for a file
- *   -ENOTCONN, -ENOBUFS, -ECOMM, -EAFNOSUPPORT, -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO  as for
+ *   -EFBIG   over the process's limit of file sizes
+ *   -ENOTCONN, -ENOBUFS, -ETIMEDOUT, -ECOMM, -EAFNOSUPPORT, -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO  as for
  *            libluo_store_put_fd()
  */
-int libluo_store_put_data(libluo_store *store, const char *name, const void *data, size_t size);
+int libluo_store_put_data(
+        libluo_store *store, const char *name, const void *data, size_t size, uint32_t flags);
 
 /*
- * libluo_store_get_fd(): what is stored under a name, the newest generation: a new reference, for the caller to close.
- * Returns a file descriptor, or
- *   -ENOENT   nothing is stored under the name
- *   -EBADF    the store's file descriptor was closed by somebody else
- *   -EINVAL, -EMFILE, -ENOMEM
- */
-int libluo_store_get_fd(const libluo_store *store, const char *name);
-
-/*
- * libluo_store_get_data(): a copy of what is stored under a name, for the caller to free(3). A NUL that is not counted
- * in *ret_size follows it. Returns 0, or
- *   -ENOENT   nothing is stored under the name
- *   -EISNAM   what is stored is not a file that can be read from its start
- *   -EBADF    the store's file descriptor was closed by somebody else
- *   -EINVAL, -ENOMEM
- */
-int libluo_store_get_data(const libluo_store *store, const char *name, void **ret_data, size_t *ret_size);
-
-/*
- * libluo_store_count(), libluo_store_get_name(): the names in the store, for i from 0. Of each name only the newest
- * generation counts; names are as given to libluo_store_put_fd(), or whatever the service manager passed. Put and remove
- * change the order. libluo_store_get_name() returns a string that belongs to the store and is valid until the next put
- * or remove, or NULL (no such entry).
- */
-size_t libluo_store_count(const libluo_store *store);
-const char *libluo_store_get_name(const libluo_store *store, size_t i);
-
-/*
- * libluo_store_remove(): removes what is stored under a name. Returns 0, the errors of libluo_notify(), or
+ * libluo_store_remove(): removes all that is stored under a name. Returns 0, the errors of libluo_notify(), or
  *   -ENOENT  nothing is stored under the name
  */
 int libluo_store_remove(libluo_store *store, const char *name);
@@ -581,9 +647,19 @@ int libluo_store_remove(libluo_store *store, const char *name);
 int libluo_store_barrier(const libluo_store *store, uint64_t timeout_usec);
 
 /*
+ * libluo_store_barrier_fd(): the same for an event loop: a file descriptor that gets POLLHUP when the service manager has
+ * handled all that was sent before; for the caller to close. timeout_usec is how long it may take to send the message, 0 if it
+ * must not wait. Returns a file descriptor, or
+ *   -ETIMEDOUT  the service manager's socket was full all that time
+ *   -ENOTCONN, -ECOMM, -EAFNOSUPPORT  as for libluo_store_put_fd()
+ *   -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO
+ */
+int libluo_store_barrier_fd(const libluo_store *store, uint64_t timeout_usec);
+
+/*
  * libluo_store_get_sessions(): the LUO sessions of LUOSession=NAME in the unit: *ret_restored gets the one that came from
  * the previous system (incoming), *ret_next the one that goes to the next (outgoing); new references, for the caller to
- * close, or -1 where there is none. name is NAME.
+ * close, or -1 where there is none. name is NAME, flags is 0.
  *
  * systemd 262 passes one session as NAME: outgoing at first, incoming after a kexec. Where the service manager passes a
  * fresh one as NAME.next too, that is found. Returns 0, or
@@ -593,11 +669,12 @@ int libluo_store_barrier(const libluo_store *store, uint64_t timeout_usec);
  *   -EBADF        the store's file descriptor was closed by somebody else
  *   -EINVAL, -EMFILE, -ENOMEM, -EPROTO
  */
-int libluo_store_get_sessions(const libluo_store *store, const char *name, int *ret_restored, int *ret_next);
+int libluo_store_get_sessions(
+        const libluo_store *store, const char *name, uint32_t flags, int *ret_restored, int *ret_next);
 
 /*
  * libluo_notify(): sends a line of sd_notify(3) to the service manager, "READY=1" for example. Returns 0, or
- *   -ENOTCONN, -ECOMM, -EAFNOSUPPORT  as for libluo_store_put_fd()
+ *   -ETIMEDOUT, -ENOTCONN, -ECOMM, -EAFNOSUPPORT  as for libluo_store_put_fd()
  *   -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO
  */
 int libluo_notify(const char *state);

@@ -78,7 +78,7 @@ static int open_table(void) {
         if (r < 0)
                 return r;
 
-        fd = libluo_store_get_fd(store, "table");
+        fd = libluo_store_get_fd(store, "table", 0);
         if (fd == -ENOENT) {
                 fd = new_table(store);
                 if (fd < 0)

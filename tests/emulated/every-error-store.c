@@ -73,24 +73,24 @@ static int run_store_step(libluo_store *store, enum store_step step) {
         case PUT_NOTHING:
                 return libluo_store_put_fd(store, "name", 12345, 0);
         case PUT_DATA:
-                return libluo_store_put_data(store, "name", "data", 4);
+                return libluo_store_put_data(store, "name", "data", 4, 0);
         case PUT_DATA_BAD_NAME:
-                return libluo_store_put_data(store, "", "data", 4);
+                return libluo_store_put_data(store, "", "data", 4, 0);
         case PUT_DATA_BAD_ADDRESS:
-                return libluo_store_put_data(store, "name", (void *) 16, 4);
+                return libluo_store_put_data(store, "name", (void *) 16, 4, 0);
         case GET:
         case GET_NONE:
         case GET_NULL:
-                fd = libluo_store_get_fd(store, step == GET ? "passed" : step == GET_NONE ? "none" : NULL);
+                fd = libluo_store_get_fd(store, step == GET ? "passed" : step == GET_NONE ? "none" : NULL, 0);
                 if (fd >= 0)
                         close_fd(fd);
                 return fd;
         case GET_DATA:
-                return libluo_store_get_data(store, "passed", &data, &size);
+                return libluo_store_get_data(store, "passed", 0, &data, &size);
         case GET_DATA_NONE:
-                return libluo_store_get_data(store, "none", &data, &size);
+                return libluo_store_get_data(store, "none", 0, &data, &size);
         case GET_DATA_NULL:
-                return libluo_store_get_data(store, "passed", NULL, &size);
+                return libluo_store_get_data(store, "passed", 0, NULL, &size);
         case REMOVE:
                 return libluo_store_remove(store, "passed");
         case REMOVE_NONE:
@@ -106,11 +106,11 @@ static int run_store_step(libluo_store *store, enum store_step step) {
         case NOTIFY_NULL:
                 return libluo_notify(NULL);
         case SESSIONS:
-                return libluo_store_get_sessions(store, "passed", &restored, &next);
+                return libluo_store_get_sessions(store, "passed", 0, &restored, &next);
         case SESSIONS_NONE:
-                return libluo_store_get_sessions(store, "none", &restored, &next);
+                return libluo_store_get_sessions(store, "none", 0, &restored, &next);
         default:
-                return libluo_store_get_sessions(store, "passed", NULL, NULL);
+                return libluo_store_get_sessions(store, "passed", 0, NULL, NULL);
         }
 }
 

@@ -322,9 +322,9 @@ static void test_store(void) {
         (void) setenv("FDSTORE", "16", 1);
         REQUIRE(libluo_store_open(0, &store) >= 0);
 
-        CHECK_EQUAL(libluo_store_put_data(store, "state", "text", 4), -ENOTCONN);
-        CHECK_EQUAL(libluo_store_put_data(store, "state", (const void *) 8, 4), -EFAULT);
-        CHECK_EQUAL(libluo_store_get_data(store, "state", &data, &size), -ENOENT);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "text", 4, 0), -ENOTCONN);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", (const void *) 8, 4, 0), -EFAULT);
+        CHECK_EQUAL(libluo_store_get_data(store, "state", 0, &data, &size), -ENOENT);
 
         /* Also a limit that leaves no room for any file descriptor of a store */
         (void) setenv("NOTIFY_SOCKET", "/nowhere", 1);
@@ -332,7 +332,7 @@ static void test_store(void) {
         none = (struct rlimit) { .rlim_cur = 3, .rlim_max = before.rlim_max };
         REQUIRE(setrlimit(RLIMIT_NOFILE, &none) >= 0);
         CHECK_EQUAL(libluo_store_put_fd(store, "state", 1, 0), -EMFILE);
-        CHECK_EQUAL(libluo_store_put_data(store, "state", "text", 4), -EMFILE);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "text", 4, 0), -EMFILE);
         REQUIRE(setrlimit(RLIMIT_NOFILE, &before) >= 0);
 
         (void) setenv("NOTIFY_SOCKET", "vsock:2:1234", 1);
