@@ -69,7 +69,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case ENOSPC:
                 return "the kernel has no room for another session or file";
         case ENOSYS:
-                return "this kernel lacks the call, and /proc is not mounted";
+                return "/proc is not mounted";
         case ENOTCONN:
                 return "there is no service manager to talk to ($NOTIFY_SOCKET is not set)";
         case EOPNOTSUPP:

@@ -200,7 +200,7 @@ int libluo_session_finish(int session_fd);
  * Returns 0, or
  *   -EMEDIUMTYPE   fd is not a session
  *   -ENAMETOOLONG  the kernel is older than 7.2 and the name over LIBLUO_SESSION_NAME_READABLE_MAX bytes
- *   -ENOSYS        the kernel is older than 7.2 and /proc is not mounted
+ *   -ENOSYS        /proc, by which sessions are told from other files, is not mounted
  *   -EBADF, -EINVAL, -ENOMEM, -EPROTO
  */
 int libluo_session_get_name(int fd, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]);
@@ -429,24 +429,24 @@ typedef enum libluo_verdict {
 /* More fields may come: allocate it by name, and pass its size where a call asks for it. */
 typedef struct libluo_preflight {
         libluo_verdict verdict;
-        int error;              /* what libluo_session_preserve() would return (a positive errno), or 0 */
+        int error;              /* what libluo_bundle_writer_add() would return (a positive errno), or 0 */
         uint32_t losses;        /* LIBLUO_LOSS_ flags */
         uint32_t unknown_seals; /* F_SEAL_ flags */
-        int certain;   /* 0: whether it is preserved already could not be found out, all else is certain */
-        uint64_t size; /* bytes; 0 if it has no size */
-        uint64_t allocated;   /* bytes of memory in use */
-        uint64_t sparse_cost; /* bytes of memory that preserving it will take for its holes */
+        int certain;            /* 0: see below; all else is certain */
+        uint64_t size;          /* bytes; 0 if it has no size */
+        uint64_t allocated;     /* bytes of memory in use */
+        uint64_t sparse_cost;   /* bytes of memory that preserving it will take for its holes */
 } libluo_preflight;
 
 /*
  * libluo_fd_preflight(): would LUO preserve this file, and if not, why? Needs neither device nor session nor
- * privileges, and changes nothing but the times of the file. Fills preflight_size bytes of *ret_preflight, with zeroes where this version has no
- * such field; pass sizeof(libluo_preflight). What it knows is what LUO of Linux 7.3 takes: memfds, and files of tmpfs
- * without a name.
+ * privileges, and changes nothing but the times of the file. What is no file of memory is not asked anything. Fills
+ * preflight_size bytes of *ret_preflight, with zeroes where this version has no such field; pass sizeof(libluo_preflight).
  *
- * Whether a file is preserved already can be found out by who may write to it, and only if it is not both empty and
- * sealed against writing, and takes opening it for writing for a moment; that it was retrieved from a session that is not finished cannot be seen at all, and is not
- * reported. Returns 0, also when the verdict is bad, or -EBADF, -EINVAL, -EMFILE, -ENFILE, -EPROTO.
+ * Whether a file is preserved already can be found out by who may write to it, by opening it for writing for a moment, and
+ * only if it is not both empty and sealed against writing, and has no set-user-ID or set-group-ID bit. That it was
+ * retrieved from a session that is not finished cannot be seen, and is not reported. Returns 0, also when the verdict is
+ * bad, or -EBADF, -EINVAL, -EMFILE, -ENFILE, -EPROTO.
  */
 int libluo_fd_preflight(int fd, libluo_preflight *ret_preflight, size_t preflight_size);
 
@@ -591,7 +591,9 @@ int libluo_store_map_data(
  *   -ESTALE    what is stored has another version
  *   -EROFS     what is stored cannot be written: it is sealed, or was opened for reading
  *   -EINVAL    the name or a flag is not valid, or size is less than four bytes
- * or the errors of libluo_memfd_new() or libluo_store_put_fd().
+ *   -EACCES, -EFBIG  as for libluo_memfd_new()
+ *   -ENOTCONN, -ENOBUFS, -ETIMEDOUT, -ECOMM, -EAFNOSUPPORT, -EMFILE, -ENFILE, -ENOMEM, -EPROTO  as for
+ *              libluo_store_put_fd()
  */
 int libluo_store_map(libluo_store *store, const char *name, size_t size, uint32_t version, uint32_t flags,
         void **ret_memory);

@@ -267,7 +267,7 @@ static int as_file(int fd) {
         if (S_ISREG(st.st_mode))
                 return fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
-        memfd = new_memfd("luoctl-dump");
+        memfd = libluo_memfd_new("luoctl-dump", 0, 0);
         if (memfd < 0)
                 return memfd;
 
