@@ -33,6 +33,7 @@ enum bundle_step {
         ADD_PRESERVED,
         ADD_BAD_NAME,
         ADD_MANY,
+        ADD_HOLE,
         WRITE_IT,
         WRITE_TWICE,
         WRITE_TAKEN
@@ -86,6 +87,10 @@ static int build(const struct error_case *c, enum bundle_step step, bool share) 
         case ADD_BAD_NAME:
                 r = add(bundle, share ? shared : NULL, fd, "a:b");
                 break;
+        case ADD_HOLE: /* larger than any memory */
+                REQUIRE(ftruncate(fd, (off_t) 8 << 40) == 0);
+                r = add(bundle, share ? shared : NULL, fd, "name");
+                break;
         case ADD_MANY:
                 r = add_many(bundle, share ? shared : NULL, fd);
                 break;
@@ -117,6 +122,7 @@ BUILD(add_pipe, ADD_PIPE)
 BUILD(add_preserved, ADD_PRESERVED)
 BUILD(add_bad_name, ADD_BAD_NAME)
 BUILD(add_many, ADD_MANY)
+BUILD(add_hole, ADD_HOLE)
 
 RUN(shared_add_nothing) {
         return build(c, ADD_NOTHING, true);
@@ -245,7 +251,7 @@ static libluo_bundle *open_full(int session_fd) {
         return bundle;
 }
 
-static int take_entry(const struct error_case *c, size_t i, bool again) {
+static int take_entry(const struct error_case *c, size_t i, uint32_t flags) {
         int session_fd = fcntl(incoming("every-error-full"), F_DUPFD_CLOEXEC, 3), fd;
         libluo_bundle *bundle = open_full(session_fd);
 
@@ -254,7 +260,7 @@ static int take_entry(const struct error_case *c, size_t i, bool again) {
         else
                 spoil(c, session_fd);
 
-        fd = TRY(again ? libluo_bundle_take(bundle, i, LIBLUO_TAKE_AGAIN) : libluo_bundle_take(bundle, i, 0));
+        fd = TRY(libluo_bundle_take(bundle, i, flags));
         if (fd >= 0)
                 close_fd(fd);
         libluo_bundle_free(bundle);
@@ -263,22 +269,9 @@ static int take_entry(const struct error_case *c, size_t i, bool again) {
         return fd;
 }
 
-static int take_finished(bool again) {
-        int fd;
-        libluo_bundle *bundle = open_full(incoming("every-error-finished"));
-
-        REQUIRE(libluo_bundle_finish(bundle) == 0);
-        fd = TRY(again ? libluo_bundle_take(bundle, 0, LIBLUO_TAKE_AGAIN) : libluo_bundle_take(bundle, 0, 0));
-        libluo_bundle_free(bundle);
-        return fd;
-}
-
 #define TAKE(name, i)                                                                                        \
         RUN(take_##name) {                                                                                   \
-                return take_entry(c, i, false);                                                              \
-        }                                                                                                    \
-        RUN(again_##name) {                                                                                  \
-                return take_entry(c, i, true);                                                               \
+                return take_entry(c, i, 0);                                                                  \
         }
 
 TAKE(plain, ENTRY_PLAIN)
@@ -287,20 +280,40 @@ TAKE(lost, ENTRY_LOST)
 TAKE(shared, ENTRY_SHARED_FILE)
 TAKE(none, N_ENTRIES)
 
-RUN(take_after_finish) {
-        (void) c;
-        return take_finished(false);
+RUN(again_read_only) {
+        return take_entry(c, ENTRY_READ_ONLY, LIBLUO_TAKE_AGAIN);
 }
 
-RUN(again_after_finish) {
-        int r;
-        libluo_bundle *bundle = NULL;
+RUN(take_after_finish) {
+        int fd;
+        libluo_bundle *bundle = open_full(incoming("every-error-finished"));
 
-        /* The same session: finished by the case before, or here */
         (void) c;
-        r = libluo_bundle_open(incoming("every-error-finished"), 0, &bundle);
+        REQUIRE(libluo_bundle_finish(bundle) == 0);
+        fd = TRY(libluo_bundle_take(bundle, 0, 0));
         libluo_bundle_free(bundle);
-        return r == 0 ? take_finished(true) : r;
+        return fd;
+}
+
+RUN(get_memory) {
+        libluo_bundle *bundle = open_full(incoming("every-error-full"));
+        uint64_t bytes;
+        int r = TRY(libluo_bundle_get_memory(bundle, NULL, 0, &bytes));
+
+        (void) c;
+        libluo_bundle_free(bundle);
+        return r;
+}
+
+RUN(get_memory_few) {
+        libluo_bundle *bundle = open_full(incoming("every-error-full"));
+        const uint8_t skip = 0;
+        uint64_t bytes;
+        int r = TRY(libluo_bundle_get_memory(bundle, &skip, 1, &bytes));
+
+        (void) c;
+        libluo_bundle_free(bundle);
+        return r;
 }
 
 RUN(take_all) {

@@ -210,7 +210,8 @@ static int scenario_store(void) {
         if (r < 0)
                 close_fd(passed_fd); /* still this test's own */
         for (size_t i = 0; i < 5 && r >= 0; i++)
-                r = libluo_store_put_data(store, (const char *[]) { "a", "b", "c", "d", "e" }[i], "data", 4, 0);
+                r = libluo_store_put_data(
+                        store, (const char *[]) { "a", "b", "c", "d", "e" }[i], "data", 4, 0);
         if (r >= 0)
                 r = libluo_store_get_data(store, "passed", 0, &data, &size);
 
