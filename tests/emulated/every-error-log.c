@@ -6,6 +6,8 @@
 
 #include <sys/mman.h>
 
+#include <sys/resource.h>
+
 #include "every-error.h"
 #include "internal.h"
 
@@ -44,6 +46,19 @@ RUN(log_new) {
 RUN(log_new_small) {
         (void) c;
         return try_new(1);
+}
+
+RUN(log_new_limited) {
+        struct rlimit before, limit;
+        int r;
+
+        (void) c;
+        REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+        limit = (struct rlimit) { .rlim_cur = LIBLUO_LOG_SIZE_MIN - 1, .rlim_max = before.rlim_max };
+        REQUIRE(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+        r = try_new(LIBLUO_LOG_SIZE_MIN);
+        REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+        return r;
 }
 
 RUN(log_get_fd_opened) {

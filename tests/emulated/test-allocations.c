@@ -98,30 +98,30 @@ static void make_files(void) {
 }
 
 static int build(int session_fd, int shared_session_fd) {
-        libluo_bundle *bundle = NULL, *shared = NULL;
+        libluo_bundle_writer *bundle = NULL, *shared = NULL;
         int r;
 
-        r = libluo_bundle_new(session_fd, &bundle);
+        r = libluo_bundle_writer_new(session_fd, 0, &bundle);
         if (r >= 0)
-                r = libluo_bundle_new(shared_session_fd, &shared);
+                r = libluo_bundle_writer_new(shared_session_fd, 0, &shared);
         for (size_t i = 0; i < N_FILES / 2 && r >= 0; i++)
-                r = libluo_bundle_add(bundle, fds[i], "own", 0);
+                r = libluo_bundle_writer_add(bundle, fds[i], "own", 0);
         for (size_t i = N_FILES / 2; i < N_FILES && r >= 0; i++)
-                r = libluo_bundle_add_shared(bundle, fds[i], "shared", 0, shared);
+                r = libluo_bundle_writer_add_shared(bundle, fds[i], "shared", 0, shared);
         if (r >= 0)
-                r = libluo_bundle_add(bundle, fds[0], "again", 0);
+                r = libluo_bundle_writer_add(bundle, fds[0], "again", 0);
         if (r >= 0)
-                r = libluo_bundle_add(bundle, sparse_fd, "sparse", 0);
+                r = libluo_bundle_writer_add(bundle, sparse_fd, "sparse", 0);
         if (r >= 0)
-                r = libluo_bundle_write(bundle);
+                r = libluo_bundle_writer_write(bundle, 0);
         if (r >= 0)
-                r = libluo_bundle_write(shared);
+                r = libluo_bundle_writer_write(shared, 0);
 
         if (r < 0) {
-                CHECK(!bundle || libluo_bundle_count(bundle) <= N_FILES + 2);
+                CHECK(!bundle || libluo_bundle_writer_count(bundle) <= N_FILES + 2);
         }
-        libluo_bundle_free(bundle);
-        libluo_bundle_free(shared);
+        libluo_bundle_writer_free(bundle);
+        libluo_bundle_writer_free(shared);
         return r;
 }
 
@@ -157,13 +157,13 @@ static int scenario_open(void) {
         libluo_bundle *bundle = NULL, *shared = NULL;
         int taken[N_FILES + 2], r;
 
-        r = libluo_bundle_open(session_fd, &bundle);
+        r = libluo_bundle_open(session_fd, 0, &bundle);
         if (r >= 0)
-                r = libluo_bundle_open(shared_session_fd, &shared);
+                r = libluo_bundle_open(shared_session_fd, 0, &shared);
         if (r >= 0)
                 r = libluo_bundle_set_shared(bundle, shared);
         if (r >= 0) {
-                CHECK_EQUAL(libluo_bundle_take_all(bundle, taken, ELEMENTS(taken)), ELEMENTS(taken));
+                CHECK_EQUAL(libluo_bundle_take_all(bundle, taken, ELEMENTS(taken), 0), ELEMENTS(taken));
                 for (size_t i = 0; i < ELEMENTS(taken); i++)
                         close_fd(taken[i]);
         }
@@ -210,9 +210,10 @@ static int scenario_store(void) {
         if (r < 0)
                 close_fd(passed_fd); /* still this test's own */
         for (size_t i = 0; i < 5 && r >= 0; i++)
-                r = libluo_store_put_data(store, (const char *[]) { "a", "b", "c", "d", "e" }[i], "data", 4);
+                r = libluo_store_put_data(
+                        store, (const char *[]) { "a", "b", "c", "d", "e" }[i], "data", 4, 0);
         if (r >= 0)
-                r = libluo_store_get_data(store, "passed", &data, &size);
+                r = libluo_store_get_data(store, "passed", 0, &data, &size);
 
         free(data);
         libluo_store_free(store);
