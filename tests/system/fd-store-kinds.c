@@ -274,7 +274,7 @@ int leave_newer_map(void) {
 }
 
 void run_hijack(char *arguments[] __attribute__((unused))) {
-        static const char *const names[] = { "systemd", "fds-hijack" };
+        static const char *const names[] = { "systemd", "fds-0123456789abcdef0123456789abcdef" };
         int device_fd, session_fd;
 
         if (generation > 0) {

@@ -17,11 +17,11 @@ start_anew() {
 
 property() { systemctl show -P "$2" "$1"; }
 
-# stored UNIT ALL PENDING: numbers of fds in its store, and of those that are still in the kernel
+# stored UNIT STORED PENDING: numbers of fds in its store, and of those that are still in the kernel
 stored() { equal "$2 $3" "$(property "$1" NFileDescriptorStore) $(property "$1" NFileDescriptorStorePending)"; }
 
-# pending UNIT NUMBER: that many, and none else
-pending() { stored "$1" "$2" "$2"; }
+# pending UNIT NUMBER: that many, and nothing in its store
+pending() { stored "$1" 0 "$2"; }
 
 # says PATTERN COMMAND...: whatever its exit status, as "systemctl status" has one for each state
 says() {
