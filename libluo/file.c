@@ -332,19 +332,3 @@ fail:
         close_fd(fd);
         return r;
 }
-
-int libluo_internal_filled_memfd(const char *name, size_t size) {
-        int fd;
-
-        fd = memfd_create(name, MFD_CLOEXEC);
-        if (fd < 0)
-                return LUO_CLOSED_SET(-errno, EMFILE, ENFILE, ENOMEM);
-
-        /* Memory now: a write to a mapping that finds none is the end of the process, by SIGBUS. */
-        if (fallocate(fd, 0, 0, (off_t) size) < 0) {
-                close_fd(fd);
-                return -ENOMEM;
-        }
-
-        return fd;
-}

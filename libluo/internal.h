@@ -169,9 +169,6 @@ int libluo_internal_read_file(int fd, uint64_t maximum, uint8_t **ret_data, size
 /* Makes a memfd that is sealed against all change. Returns an fd, -EFAULT, -EFBIG, -EMFILE, -ENFILE, -ENOMEM or -EPROTO. */
 int libluo_internal_sealed_memfd(const char *name, const void *data, size_t size);
 
-/* Makes a memfd of size bytes, all of them zero and with memory of their own. Returns an fd, -EMFILE, -ENFILE, -ENOMEM or -EPROTO. */
-int libluo_internal_filled_memfd(const char *name, size_t size);
-
 /* notify.c: sends a message to the service manager, with an fd unless that is negative. Errors as libluo_notify(), -EBADF. */
 int libluo_internal_notify(const char *state, int fd);
 int libluo_internal_notify_barrier(uint64_t timeout_usec);
