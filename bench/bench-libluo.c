@@ -98,7 +98,8 @@ enum kind { RAW, LIBLUO, BUNDLE, N_KINDS };
 
 struct side {
         int session_fd;
-        libluo_bundle *bundle; /* of BUNDLE */
+        libluo_bundle_writer *writer; /* of BUNDLE */
+        libluo_bundle *bundle;
         int fds[N_CALLS];
 };
 
@@ -112,7 +113,7 @@ static void preserve_group(enum kind kind, const struct side *side, size_t start
                         MUST(libluo_session_preserve(side->session_fd, side->fds[i], i + 1) == 0);
                         break;
                 default:
-                        MUST(libluo_bundle_add(side->bundle, side->fds[i], "state", 0) == 0);
+                        MUST(libluo_bundle_writer_add(side->writer, side->fds[i], "state", 0) == 0);
                 }
 }
 
@@ -126,8 +127,7 @@ static void retrieve_group(enum kind kind, struct side *side, size_t start, bool
                         side->fds[i] = libluo_session_retrieve_fd(side->session_fd, i + 1);
                         break;
                 default:
-                        side->fds[i] = again ? libluo_bundle_take_again(side->bundle, i)
-                                             : libluo_bundle_take(side->bundle, i);
+                        side->fds[i] = libluo_bundle_take(side->bundle, i, again ? LIBLUO_TAKE_AGAIN : 0);
                 }
                 MUST(side->fds[i] >= 0);
         }
@@ -148,7 +148,7 @@ static void bench_preserve(void) {
 
                 for (size_t kind = 0; kind < N_KINDS; kind++)
                         sides[kind].session_fd = open_session(false, session_names[kind]);
-                MUST(libluo_bundle_new(sides[BUNDLE].session_fd, &sides[BUNDLE].bundle) == 0);
+                MUST(libluo_bundle_writer_new(sides[BUNDLE].session_fd, 0, &sides[BUNDLE].writer) == 0);
 
                 for (size_t start = 0; start < N_CALLS; start += GROUP)
                         for (size_t turn = 0; turn < N_KINDS; turn++) {
@@ -160,7 +160,7 @@ static void bench_preserve(void) {
                                 sum[kind] += now() - t;
                         }
 
-                libluo_bundle_free(sides[BUNDLE].bundle);
+                libluo_bundle_writer_free(sides[BUNDLE].writer);
                 for (size_t kind = 0; kind < N_KINDS; kind++) {
                         times[kind][round] = sum[kind];
                         close_fd(sides[kind].session_fd);
@@ -171,7 +171,7 @@ static void bench_preserve(void) {
         printf("%-38s %12s %12s   %s\n", "per call, of 1000 memfds of one page", "raw ioctl", "libluo",
                 "ratio");
         print_ratio("preserve: libluo_session_preserve()", raw, median(times[LIBLUO], N_ROUNDS));
-        print_ratio("preserve: libluo_bundle_add()", raw, median(times[BUNDLE], N_ROUNDS));
+        print_ratio("preserve: libluo_bundle_writer_add()", raw, median(times[BUNDLE], N_ROUNDS));
 
         for (size_t kind = 0; kind < N_KINDS; kind++)
                 for (size_t i = 0; i < N_CALLS; i++)
@@ -182,28 +182,28 @@ static void bench_preserve(void) {
 static void leave_sessions(void) {
         int raw_fd = open_session(false, "bench-raw"), libluo_fd = open_session(false, "bench-libluo"),
             bundle_fd = open_session(false, "bench-bundle");
-        libluo_bundle *bundle;
+        libluo_bundle_writer *writer;
 
-        MUST(libluo_bundle_new(bundle_fd, &bundle) == 0);
+        MUST(libluo_bundle_writer_new(bundle_fd, 0, &writer) == 0);
         for (size_t i = 0; i < N_CALLS; i++) {
                 int a = make_memfd(), b = make_memfd(), c = make_memfd();
 
                 MUST(raw_preserve(raw_fd, a, i + 1) == 0);
                 MUST(libluo_session_preserve(libluo_fd, b, i + 1) == 0);
-                MUST(libluo_bundle_add(bundle, c, "state", 0) == 0);
+                MUST(libluo_bundle_writer_add(writer, c, "state", 0) == 0);
                 close_fd(a);
                 close_fd(b);
                 close_fd(c);
         }
-        MUST(libluo_bundle_write(bundle) == 0);
-        libluo_bundle_free(bundle);
+        MUST(libluo_bundle_writer_write(writer, 0) == 0);
+        libluo_bundle_writer_free(writer);
         /* The sessions stay open */
 }
 
 static void bench_retrieve(void) {
         for (size_t kind = 0; kind < N_KINDS; kind++)
                 sides[kind].session_fd = open_session(true, session_names[kind]);
-        MUST(libluo_bundle_open(sides[BUNDLE].session_fd, &sides[BUNDLE].bundle) == 0);
+        MUST(libluo_bundle_open(sides[BUNDLE].session_fd, 0, &sides[BUNDLE].bundle) == 0);
 
         /* The first retrieve of a token, which is the dear one, and any later */
         for (int again = 0; again < 2; again++) {
@@ -221,7 +221,7 @@ static void bench_retrieve(void) {
                 print_ratio(again ? "again: libluo_session_retrieve_fd()"
                                   : "retrieve: libluo_session_retrieve_fd()",
                         sum[RAW], sum[LIBLUO]);
-                print_ratio(again ? "again: libluo_bundle_take_again()" : "retrieve: libluo_bundle_take()",
+                print_ratio(again ? "again: libluo_bundle_take()" : "retrieve: libluo_bundle_take()",
                         sum[RAW], sum[BUNDLE]);
 
                 for (size_t kind = 0; kind < N_KINDS; kind++)
@@ -243,7 +243,7 @@ static void session_name(char name[static 64], const char *kind, size_t n) {
 /* Preserves n files by raw ioctls, and again as a bundle, some times over: the difference is what libluo does. */
 static void bench_growth_outgoing(size_t n) {
         double t, raw = 1e9, bundle_time = 1e9;
-        libluo_bundle *bundle;
+        libluo_bundle_writer *writer;
         int *fds, session_fd;
         char name[64];
 
@@ -264,12 +264,12 @@ static void bench_growth_outgoing(size_t n) {
                 session_name(name, "bundle", n);
                 session_fd = open_session(false, name);
                 t = now();
-                MUST(libluo_bundle_new(session_fd, &bundle) == 0);
+                MUST(libluo_bundle_writer_new(session_fd, 0, &writer) == 0);
                 for (size_t i = 0; i < n; i++)
-                        MUST(libluo_bundle_add(bundle, fds[i], "state", 0) == 0);
-                MUST(libluo_bundle_write(bundle) == 0);
+                        MUST(libluo_bundle_writer_add(writer, fds[i], "state", 0) == 0);
+                MUST(libluo_bundle_writer_write(writer, 0) == 0);
                 bundle_time = smaller(bundle_time, now() - t);
-                libluo_bundle_free(bundle);
+                libluo_bundle_writer_free(writer);
                 if (round < 2) /* the last one is for the next boot */
                         close_fd(session_fd);
         }
@@ -310,8 +310,8 @@ static void bench_growth_incoming(size_t n) {
                 close_fd(fds[i]);
 
         t = now();
-        MUST(libluo_bundle_open(session_fd, &bundle) == 0);
-        MUST(libluo_bundle_take_all(bundle, fds, n) == (ssize_t) n);
+        MUST(libluo_bundle_open(session_fd, 0, &bundle) == 0);
+        MUST(libluo_bundle_take_all(bundle, fds, n, 0) == (ssize_t) n);
         take_time = now() - t;
 
         printf("%8zu  %9.1f us %9.1f us %9.1f us\n", n, raw / (double) n * 1e6,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "internal.h"
@@ -10,13 +11,14 @@ LIBLUO_PUBLIC const char *libluo_version(void) {
 }
 
 LIBLUO_PUBLIC const char *libluo_strerror(int error) {
-        switch (abs(error)) {
+        /* There is no positive number to the lowest one */
+        switch (error == INT_MIN ? error : abs(error)) {
         case 0:
                 return "success";
         case E2BIG:
                 return "the bundle is too large";
         case EACCES:
-                return "permission denied, or the access rights of a file could not be restored";
+                return "permission denied";
         case EAFNOSUPPORT:
                 return "the service manager's socket ($NOTIFY_SOCKET) is of a kind that libluo or this process cannot use";
         case EAGAIN:
@@ -26,7 +28,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case EBADFD:
                 return "the session has the wrong direction: outgoing sessions preserve, incoming ones retrieve and finish";
         case EBADMSG:
-                return "the index of the bundle, the log, or what the service manager passed, is damaged";
+                return "what was to be read is damaged: the index of a bundle, a log, or what the service manager passed";
         case EBUSY:
                 return "in use: the device or session is open elsewhere, or the file is preserved already";
         case ECOMM:
@@ -67,13 +69,25 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case ENOSPC:
                 return "the kernel has no room for another session or file";
         case ENOSYS:
-                return "this kernel lacks the call, and /proc is not mounted";
+                return "/proc is not mounted";
         case ENOTCONN:
                 return "there is no service manager to talk to ($NOTIFY_SOCKET is not set)";
         case EOPNOTSUPP:
                 return "the kernel cannot preserve files of this type, or with these seals";
+        case EMSGSIZE:
+                return "what is stored under this name has another size";
+        case ENOTUNIQ:
+                return "there are several under this name";
+        case EOVERFLOW:
+                return "filling the holes of the file, as the kernel does to preserve it, needs more memory than is available";
+        case EPERM:
+                return "this process may not restore owner or mode of the file";
         case EPROTO:
                 return "the kernel gave an answer that libluo does not know";
+        case EROFS:
+                return "what is stored under this name cannot be written";
+        case ESTALE:
+                return "what is stored under this name is of another version";
         case EPROTONOSUPPORT:
                 return "the index of the bundle, or the log, uses a feature that this version of libluo does not know";
         case ETIMEDOUT:

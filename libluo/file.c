@@ -9,14 +9,28 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <sys/vfs.h>
 
 #include "internal.h"
 
 #define F_DUPFD_QUERY_VALUE 1027 /* F_DUPFD_QUERY of <linux/fcntl.h>, Linux 6.10 */
 
+/* What is opened in the same way may be the same. Asks nothing of a file that could block. */
+static bool looks_the_same(int a, int b) {
+        char x[256], y[256];
+        struct stat s, t;
+
+        if (fcntl(a, F_GETFL) != fcntl(b, F_GETFL))
+                return false;
+        if (libluo_internal_is_memory(a) > 0 && libluo_internal_is_memory(b) > 0)
+                return fstat(a, &s) >= 0 && fstat(b, &t) >= 0 && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+        return libluo_internal_read_link(a, x, sizeof(x)) >= 0 &&
+                libluo_internal_read_link(b, y, sizeof(y)) >= 0 && strcmp(x, y) == 0;
+}
+
 bool libluo_internal_same_description(int a, int b) {
         pid_t pid = getpid();
-        struct stat x, y;
         long r;
 
         r = fcntl(a, F_DUPFD_QUERY_VALUE, b);
@@ -27,9 +41,31 @@ bool libluo_internal_same_description(int a, int b) {
         if (r >= 0)
                 return r == 0;
 
-        /* Neither is there: what is opened in the same way may be the same */
-        return fstat(a, &x) >= 0 && fstat(b, &y) >= 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino &&
-                fcntl(a, F_GETFL) == fcntl(b, F_GETFL);
+        return looks_the_same(a, b); /* neither is there */
+}
+
+int libluo_internal_is_memory(int fd) {
+        if (fcntl(fd, F_GET_SEALS) >= 0)
+                return 1;
+
+        return errno == EBADF ? -EBADF : 0; /* EBADF also for O_PATH, by which nothing can be preserved */
+}
+
+int libluo_internal_read_link(int fd, char *ret_target, size_t size) {
+        char path[64];
+        ssize_t length;
+
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
+        length = readlink(path, ret_target, size - 1);
+        if (length >= 0) {
+                ret_target[length] = 0;
+                return 0;
+        }
+
+        /* The link of an open fd is missing only if /proc is */
+        if (errno == ENOENT)
+                return fcntl(fd, F_GETFD) < 0 ? -EBADF : -ENOSYS;
+        return LUO_CLOSED_SET(-errno, ENAMETOOLONG, ENOMEM);
 }
 
 int libluo_internal_describe_fd(int fd, libluo_entry *e, struct stat *ret_stat) {
@@ -42,39 +78,47 @@ int libluo_internal_describe_fd(int fd, libluo_entry *e, struct stat *ret_stat) 
                 return -EBADF;
         e->open_flags = flags & (O_ACCMODE | O_APPEND);
 
-        if (fstat(fd, &st) >= 0) {
+        if (libluo_internal_is_memory(fd) > 0 && fstat(fd, &st) >= 0) {
                 e->mode = st.st_mode & 07777;
                 e->uid = st.st_uid;
                 e->gid = st.st_gid;
-                if (S_ISREG(st.st_mode)) {
-                        e->size = (uint64_t) st.st_size;
-                        e->allocated = (uint64_t) st.st_blocks * 512; /* the unit of st_blocks, stat(3type) */
-                }
-        }
+                e->size = (uint64_t) st.st_size;
+                e->allocated = (uint64_t) st.st_blocks * 512; /* the unit of st_blocks, stat(3type) */
 
-        offset = lseek(fd, 0, SEEK_CUR);
-        if (offset > 0)
-                e->offset = (uint64_t) offset;
+                offset = lseek(fd, 0, SEEK_CUR);
+                if (offset > 0)
+                        e->offset = (uint64_t) offset;
+        }
 
         *ret_stat = st;
         return 0;
 }
 
-int libluo_internal_restore_inode(int fd, const libluo_entry *e) {
+int libluo_internal_restore_inode(int fd, const libluo_entry *e, bool change_owner) {
+        mode_t mode = e->mode;
         struct stat st;
-        mode_t mode;
         int seals;
 
         if (fstat(fd, &st) < 0)
-                return -EACCES;
+                return -EPERM;
         if (!S_ISREG(st.st_mode)) /* no inode of its own */
                 return 0;
 
         /* The owner first: changing it may clear bits of the mode. */
-        if ((st.st_uid != e->uid || st.st_gid != e->gid) && fchown(fd, e->uid, e->gid) < 0)
-                return -EACCES;
+        if ((st.st_uid != e->uid || st.st_gid != e->gid) && fchown(fd, e->uid, e->gid) < 0) {
+                if (!change_owner)
+                        return -EPERM;
 
-        mode = e->mode;
+                mode &= ~(mode_t) (S_ISUID | S_ISGID);
+
+                /* Members of the old group are others now, members of the new one were: both get what both had. */
+                if (st.st_gid != e->gid && fchown(fd, (uid_t) -1, e->gid) < 0) {
+                        mode_t both = mode >> 3 & mode & 0007;
+
+                        mode = (mode & 0700) | both << 3 | both;
+                }
+        }
+
         if ((st.st_mode & 07777) == mode)
                 return 0;
 
@@ -84,7 +128,7 @@ int libluo_internal_restore_inode(int fd, const libluo_entry *e) {
                 mode = (mode & ~(mode_t) 0111) | (st.st_mode & 0111);
 
         if ((st.st_mode & 07777) != mode && fchmod(fd, mode) < 0)
-                return -EACCES;
+                return -EPERM;
 
         return 0;
 }
@@ -110,40 +154,76 @@ int libluo_internal_open_link(int fd, int open_flags) {
         }
 }
 
-int libluo_internal_reopen(int fd, int open_flags) {
-        struct stat st;
-        int other_fd;
+/* Reads "NAME: N kB" of /proc/meminfo, in bytes. */
+static bool read_meminfo(const char *text, const char *name, uint64_t *ret) {
+        const char *line = strstr(text, name);
 
-        other_fd = libluo_internal_open_link(fd, open_flags);
-        if (other_fd != -EACCES || fstat(fd, &st) < 0)
-                return other_fd;
+        if (!line)
+                return false;
 
-        /*
-         * The mode may have been restored already, and keep an unprivileged owner, who may change it, from opening the
-         * file. Whoever has a file open can do what its access mode says, whatever its mode.
-         */
-        if (fchmod(fd, (st.st_mode & 07777) | 0600) < 0)
-                return -EACCES;
-        other_fd = libluo_internal_open_link(fd, open_flags);
-        if (fchmod(fd, st.st_mode & 07777) < 0) {
-                close_fd(other_fd);
-                return -EACCES;
+        *ret = strtoull(line + strlen(name), NULL, 10) * 1024;
+        return true;
+}
+
+static void read_memory(uint64_t *ret_total, uint64_t *ret_available) {
+        char text[4096];
+        struct sysinfo info;
+        ssize_t n = -1;
+        int fd;
+
+        fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (fd >= 0) {
+                n = read(fd, text, sizeof(text) - 1);
+                close_fd(fd);
+        }
+        if (n > 0) {
+                text[n] = 0;
+                if (read_meminfo(text, "MemTotal:", ret_total) &&
+                        read_meminfo(text, "MemAvailable:", ret_available))
+                        return;
         }
 
-        return other_fd;
+        /* Less than there is: it leaves out what could be had of the page cache */
+        (void) sysinfo(&info);
+        *ret_total = (uint64_t) info.totalram * info.mem_unit;
+        *ret_available = ((uint64_t) info.freeram + info.bufferram) * info.mem_unit;
+}
+
+uint64_t libluo_internal_holes_cost(const struct stat *st) {
+        uint64_t page = (uint64_t) sysconf(_SC_PAGESIZE),
+                 full = ((uint64_t) st->st_size + page - 1) / page * page,
+                 allocated = (uint64_t) st->st_blocks * 512;
+
+        return S_ISREG(st->st_mode) && full > allocated ? full - allocated : 0;
+}
+
+int libluo_internal_holes_fit(int fd, const struct stat *st) {
+        struct statfs sfs;
+        uint64_t cost = libluo_internal_holes_cost(st), total, available, reserve;
+
+        /* What the kernel refuses for another reason anyway is to be lost for that one */
+        if (cost == 0 || st->st_nlink > 0 ||
+                (uint64_t) st->st_size / (uint64_t) sysconf(_SC_PAGESIZE) >= LUO_PAGES_MAX)
+                return 0;
+
+        read_memory(&total, &available);
+        reserve = total / 32 + (UINT64_C(16) << 20);
+        if (available > reserve && cost <= available - reserve)
+                return 0;
+
+        /* Files of huge pages are refused, too */
+        return fstatfs(fd, &sfs) >= 0 && (uint32_t) sfs.f_type == HUGETLBFS_MAGIC_VALUE ? 0 : -EOVERFLOW;
 }
 
 int libluo_internal_find_holes(
         int fd, const struct stat *st, size_t maximum, struct luo_hole **ret_holes, size_t *ret_n) {
-        uint64_t page = (uint64_t) sysconf(_SC_PAGESIZE), allocated = (uint64_t) st->st_blocks * 512,
-                 file_size, holes_size = 0;
+        uint64_t cost = libluo_internal_holes_cost(st), holes_size = 0;
         struct luo_hole *holes = NULL;
         size_t n = 0, n_allocated = 0;
         off_t position = 0;
         int own_fd, r = 0;
 
-        file_size = ((uint64_t) st->st_size + page - 1) / page * page;
-        if (!S_ISREG(st->st_mode) || allocated >= file_size) {
+        if (cost == 0) {
                 *ret_holes = NULL;
                 *ret_n = 0;
                 return 0;
@@ -185,7 +265,7 @@ int libluo_internal_find_holes(
         /* Memory that was reserved with fallocate(2) looks like a hole, too, but is to stay: then nobody can tell which is which */
         for (size_t i = 0; i < n; i++)
                 holes_size += holes[i].size;
-        if (r < 0 || n == 0 || holes_size > file_size - allocated) {
+        if (r < 0 || n == 0 || holes_size > cost) {
                 free(holes);
                 holes = NULL;
                 n = 0;
@@ -290,45 +370,4 @@ int libluo_internal_read_file(int fd, uint64_t maximum, uint8_t **ret_data, size
         *ret_data = data;
         *ret_size = size;
         return 0;
-}
-
-int libluo_internal_sealed_memfd(const char *name, const void *data, size_t size) {
-        const uint8_t *p = data;
-        struct rlimit limit;
-        int fd, r;
-
-        /* Writing beyond it would be the end of this process, by SIGXFSZ */
-        if (getrlimit(RLIMIT_FSIZE, &limit) >= 0 && size > limit.rlim_cur)
-                return -EFBIG;
-
-        fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        if (fd < 0)
-                return LUO_CLOSED_SET(-errno, EMFILE, ENFILE, ENOMEM);
-
-        while (size > 0) {
-                ssize_t n;
-
-                n = write(fd, p, size);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0) {
-                        /* What else there is says in one way or another that there is no memory */
-                        r = errno == EFAULT || errno == EFBIG ? -errno : -ENOMEM;
-                        goto fail;
-                }
-
-                p += n;
-                size -= (size_t) n;
-        }
-
-        if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
-                r = -EPROTO;
-                goto fail;
-        }
-
-        return fd;
-
-fail:
-        close_fd(fd);
-        return r;
 }

@@ -55,7 +55,9 @@ enum {
         ENTRY_SIZE_MIN = 64,     /* all that libluo 0.1 wrote */
         ENTRY_N_HOLES = 64,      /* u32: holes are stored in the order of their entries */
         ENTRY_RESERVED = 68,     /* 4 bytes, zero */
-        ENTRY_SIZE = 72,
+        ENTRY_SIZE_HOLES = 72,   /* with all that is above */
+        ENTRY_MEMORY = 72,       /* u64 */
+        ENTRY_SIZE = 80,
 };
 
 /* Offsets in a hole */
@@ -224,6 +226,7 @@ int libluo_internal_index_encode(const struct luo_index *index, uint8_t **ret_da
                 put_u64(p + ENTRY_CONTENT_SIZE, e->size);
                 put_u64(p + ENTRY_ALLOCATED, e->allocated);
                 put_u32(p + ENTRY_N_HOLES, (uint32_t) index->entries[i].n_holes);
+                put_u64(p + ENTRY_MEMORY, e->memory);
 
                 memcpy(data + names_start + position, e->name, length);
                 position += length;
@@ -328,6 +331,16 @@ static int decode_holes(const struct layout *l, struct luo_index_entry *e, struc
         return 0;
 }
 
+/* What a preserved file has at least, as its holes were filled; all there is to go by where the index does not say. */
+static uint64_t least_memory(const libluo_entry *e) {
+        uint64_t page = (uint64_t) sysconf(_SC_PAGESIZE), pages = (e->size + page - 1) / page * page,
+                 filled = e->allocated + e->holes;
+
+        if (filled < e->allocated) /* too large for a number: it is hostile */
+                filled = UINT64_MAX;
+        return filled > pages ? filled : pages;
+}
+
 static int decode_entry(const struct layout *l, size_t i, struct luo_index *index, char *name_copy,
         struct luo_index_entry *ret) {
         const uint8_t *p = l->entries + i * l->entry_size;
@@ -372,11 +385,18 @@ static int decode_entry(const struct layout *l, size_t i, struct luo_index *inde
         if (r < 0)
                 return r;
 
-        if (l->entry_size >= ENTRY_SIZE) {
+        if (l->entry_size >= ENTRY_SIZE_HOLES) {
                 e.n_holes = get_u32(p + ENTRY_N_HOLES);
                 r = decode_holes(l, &e, index);
                 if (r < 0)
                         return r;
+        }
+
+        if (!e.public.lost) {
+                uint64_t least = least_memory(&e.public),
+                         memory = l->entry_size >= ENTRY_SIZE ? get_u64(p + ENTRY_MEMORY) : 0;
+
+                e.public.memory = memory > least ? memory : least;
         }
 
         memcpy(name_copy, l->names + name_offset, name_size);
@@ -391,7 +411,9 @@ static int compare_tokens(const void *a, const void *b, void *userdata) {
         const struct luo_index_entry *entries = userdata;
         uint64_t x = entries[*(const size_t *) a].public.token, y = entries[*(const size_t *) b].public.token;
 
-        return x < y ? -1 : x > y;
+        if (x != y)
+                return x < y ? -1 : 1;
+        return *(const size_t *) a < *(const size_t *) b ? -1 : 1;
 }
 
 struct luo_index_entry *libluo_internal_index_find(const struct luo_index *index, uint64_t token) {
@@ -412,8 +434,13 @@ struct luo_index_entry *libluo_internal_index_find(const struct luo_index *index
         return NULL;
 }
 
-/* Tokens are unique, but for duplicates: those say what an earlier entry says. */
+/*
+ * Finds for each entry the one that has its file. Tokens are unique, but for duplicates: those say what an earlier entry
+ * says. Those of the shared session are apart, and may be there any number of times.
+ */
 static int resolve_tokens(struct luo_index *index) {
+        size_t *shared, n_shared = 0;
+
         index->by_token = calloc(index->n_entries ? index->n_entries : 1, sizeof(*index->by_token));
         if (!index->by_token)
                 return -ENOMEM;
@@ -429,16 +456,26 @@ static int resolve_tokens(struct luo_index *index) {
                         index->entries[index->by_token[i]].public.token)
                         return -EBADMSG;
 
+        shared = index->by_token + index->n_by_token; /* there is room for all entries */
         for (size_t i = 0; i < index->n_entries; i++) {
-                struct luo_index_entry *e = index->entries + i, *owner = e;
+                struct luo_index_entry *e = index->entries + i, *owner;
 
                 if (e->public.flags & LIBLUO_ENTRY_DUPLICATE) {
                         owner = libluo_internal_index_find(index, e->public.token);
                         if (!owner || owner > e)
                                 return -EBADMSG;
                         e->owner = (size_t) (owner - index->entries);
-                }
-                owner->n_wanted++;
+                } else if (e->public.flags & LIBLUO_ENTRY_SHARED)
+                        shared[n_shared++] = i;
+        }
+
+        qsort_r(shared, n_shared, sizeof(*shared), compare_tokens, index->entries);
+        for (size_t i = 1; i < n_shared; i++) {
+                const struct luo_index_entry *before = index->entries + shared[i - 1];
+                struct luo_index_entry *e = index->entries + shared[i];
+
+                if (e->public.token == before->public.token)
+                        e->owner = before->owner;
         }
 
         return 0;

@@ -11,13 +11,15 @@
 
 #include <sys/stat.h>
 
-#include "libluo.h"
+#include "libluo-manager.h"
 
 #define LIBLUO_PUBLIC __attribute__((visibility("default")))
 /*
  * What more than one file of libluo needs and nobody else may use. All global symbols begin with libluo_, so that the
  * static library clashes with nothing: systemd and the kernel selftests have functions that begin with luo_.
  */
+
+#define LUO_DEVICE "/dev/liveupdate"
 
 #define ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -33,8 +35,8 @@ int libluo_internal_closed_set(int result, const int *documented, size_t n_docum
 /* session.c: 1 if a session is outgoing, 0 if it is incoming, or -EBADF, -EMEDIUMTYPE, -ENOMEM, -ENOSYS, -EPROTO. */
 int libluo_internal_session_is_outgoing(int session_fd);
 
-/* session.c: the name as the link in /proc/self/fd shows it, for kernels before 7.2. */
-int libluo_internal_session_name_from_proc(int fd, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]);
+/* session.c: the name in the link of /proc/self/fd, for kernels before 7.2. Returns 0 or -EMEDIUMTYPE. */
+int libluo_internal_session_name_from_link(const char *link, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]);
 
 /* close(2) that keeps errno, and does nothing for a negative fd. */
 static inline void close_fd(int fd) {
@@ -86,6 +88,11 @@ static inline void copy_sized(void *ret, size_t ret_size, const void *from, size
         memcpy(ret, from, ret_size < size ? ret_size : size);
 }
 
+/* The kernel counts the pages of a file that it preserves by a number of this size (mm/memfd_luo.c) */
+#define LUO_PAGES_MAX UINT64_C(0xffffffff)
+
+#define HUGETLBFS_MAGIC_VALUE 0x958458f6 /* of <linux/magic.h> */
+
 #define F_SEAL_EXEC_VALUE 0x0020 /* F_SEAL_EXEC of <linux/fcntl.h>, Linux 6.3 */
 
 /* index.c: the index of a bundle, as it is in token 0. docs/format.md describes it byte by byte. */
@@ -100,12 +107,9 @@ struct luo_hole {
 struct luo_index_entry {
         libluo_entry public;
         size_t first_hole, n_holes; /* in luo_index.holes */
-        size_t owner; /* the entry that has the file: itself, or for a duplicate an earlier one */
+        size_t owner; /* the first entry with this file: itself, or for a duplicate or shared one an earlier one */
 
-        /* Decoded only */
-        size_t n_wanted;      /* of an owner: entries with its file that are not dropped, itself included */
-        bool taken, restored; /* of an owner: its file was */
-        bool dropped;
+        bool restored; /* decoded only, of an owner: its file was */
 };
 
 struct luo_index {
@@ -137,18 +141,34 @@ int libluo_internal_index_features(const uint8_t *data, size_t size, uint32_t *r
 
 /* file.c: what LUO does not keep of a file. */
 
-/* Notes it in an entry; returns 0, or -EBADF: all is best effort but for the access mode, which every fd has. */
+/*
+ * Whether it is a file of memory (of tmpfs or hugetlbfs, so also a memfd), or -EBADF. All others may be on a server that
+ * answers never (NFS, FUSE): of them nothing may be asked but what fcntl(2) knows and where their link in /proc/self/fd leads,
+ * for which no file system is asked.
+ */
+int libluo_internal_is_memory(int fd);
+
+/* Where the link of an fd in /proc/self/fd leads, cut to size, with a NUL. Returns 0, -EBADF, -ENAMETOOLONG, -ENOMEM, -ENOSYS. */
+int libluo_internal_read_link(int fd, char *ret_target, size_t size);
+
+/* Notes it in an entry; returns 0, or -EBADF. Of what is not of memory there is the access mode only, and *ret_stat is all 0. */
 int libluo_internal_describe_fd(int fd, libluo_entry *ret_entry, struct stat *ret_stat);
 
-/* Gives a file its owner and mode back. fd has to be open for writing. Returns 0 or -EACCES. */
-int libluo_internal_restore_inode(int fd, const libluo_entry *entry);
+/*
+ * Gives a file its owner and mode back. fd has to be open for writing. With change_owner a file that cannot be given back
+ * to its owner is this process's, with a mode that lets nobody in who was kept out. Returns 0 or -EPERM.
+ */
+int libluo_internal_restore_inode(int fd, const libluo_entry *entry, bool change_owner);
+
+/* Another open file description of the file behind fd. Returns an fd, -EACCES, -ENOSYS, -ENOMEM, -EMFILE, -ENFILE. */
+int libluo_internal_open_link(int fd, int open_flags);
 
 /*
- * Another open file description of the file behind fd. Returns an fd, -EACCES, -ENOSYS, -ENOMEM, -EMFILE, -ENFILE. The
- * first leaves the file alone, the second gets past a mode that keeps its owner out.
+ * How much memory preserving a file of memory takes for its holes, and whether there is that much: 0, or -EOVERFLOW. A part of the
+ * machine's memory (a 32nd, and 16 MiB) has to be left: filling the last of it would be the end of the machine.
  */
-int libluo_internal_open_link(int fd, int open_flags);
-int libluo_internal_reopen(int fd, int open_flags);
+uint64_t libluo_internal_holes_cost(const struct stat *st);
+int libluo_internal_holes_fit(int fd, const struct stat *st);
 
 /*
  * Finds the holes of a regular file, at most maximum of them. *ret_holes is for free(3), and NULL if there are none.
@@ -166,12 +186,16 @@ bool libluo_internal_same_description(int a, int b);
 /* Reads a regular file of at most maximum bytes from its start. Returns 0, -EACCES, -EBADF, -EBADMSG or -ENOMEM. */
 int libluo_internal_read_file(int fd, uint64_t maximum, uint8_t **ret_data, size_t *ret_size);
 
-/* Makes a memfd that is sealed against all change. Returns an fd, -EFAULT, -EFBIG, -EMFILE, -ENFILE, -ENOMEM or -EPROTO. */
+/* Makes a memfd that is sealed against all change. Returns an fd, -EFAULT, or the errors of libluo_memfd_new(). */
 int libluo_internal_sealed_memfd(const char *name, const void *data, size_t size);
+
+/* How long a message may wait for room in the service manager's socket */
+#define LUO_NOTIFY_TIMEOUT_USEC (60 * USEC_PER_SEC)
 
 /* notify.c: sends a message to the service manager, with an fd unless that is negative. Errors as libluo_notify(), -EBADF. */
 int libluo_internal_notify(const char *state, int fd);
 int libluo_internal_notify_barrier(uint64_t timeout_usec);
+int libluo_internal_notify_barrier_fd(uint64_t timeout_usec);
 
 /* True for what FDNAME= of systemd takes: printable ASCII without ":", up to LIBLUO_ENTRY_NAME_MAX bytes. */
 bool libluo_internal_entry_name_is_valid(const char *name, size_t length);

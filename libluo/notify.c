@@ -41,7 +41,52 @@ static int open_notify_socket(struct sockaddr_un *ret_address, socklen_t *ret_si
         return fd;
 }
 
-int libluo_internal_notify(const char *state, int fd) {
+/* How long may be waited for until a time; false if it has come. UINT64_MAX: for ever. */
+static bool time_left(uint64_t until, uint64_t *ret_usec) {
+        uint64_t now = now_usec();
+
+        *ret_usec = until == UINT64_MAX ? UINT64_MAX : until > now ? until - now : 0;
+        return *ret_usec > 0;
+}
+
+static uint64_t time_after(uint64_t timeout_usec) {
+        uint64_t until;
+
+        return __builtin_add_overflow(now_usec(), timeout_usec, &until) ? UINT64_MAX : until;
+}
+
+/* The service manager may be slow, and its socket full: waits for room in it. */
+static int send_until(int socket_fd, const struct msghdr *message, uint64_t until) {
+        uint64_t left;
+
+        while (sendmsg(socket_fd, message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+                struct timeval limit;
+
+                if (errno == EAGAIN) {
+                        if (!time_left(until, &left))
+                                return -ETIMEDOUT;
+
+                        /* Whether there is room cannot be polled for without a connection: have the kernel wait */
+                        if (left > 3600 * USEC_PER_SEC)
+                                left = 3600 * USEC_PER_SEC;
+                        limit = (struct timeval) {
+                                .tv_sec = (time_t) (left / USEC_PER_SEC),
+                                .tv_usec = (suseconds_t) (left % USEC_PER_SEC),
+                        };
+                        if (setsockopt(socket_fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
+                                return -EPROTO;
+                        if (sendmsg(socket_fd, message, MSG_NOSIGNAL) >= 0)
+                                return 0;
+                }
+
+                if (errno != EAGAIN && errno != EINTR)
+                        return errno == EBADF || errno == ENOMEM ? -errno : -ECOMM;
+        }
+
+        return 0;
+}
+
+static int notify_until(const char *state, int fd, uint64_t until) {
         union {
                 struct cmsghdr header;
                 uint8_t buffer[CMSG_SPACE(sizeof(int))];
@@ -53,8 +98,7 @@ int libluo_internal_notify(const char *state, int fd) {
                 .msg_iov = &iov,
                 .msg_iovlen = 1,
         };
-        ssize_t n;
-        int socket_fd, r = 0;
+        int socket_fd, r;
 
         socket_fd = open_notify_socket(&address, &message.msg_namelen);
         if (socket_fd < 0)
@@ -71,52 +115,59 @@ int libluo_internal_notify(const char *state, int fd) {
                 message.msg_controllen = CMSG_SPACE(sizeof(int));
         }
 
-        do
-                n = sendmsg(socket_fd, &message, MSG_NOSIGNAL);
-        while (n < 0 && errno == EINTR);
-
-        if (n < 0)
-                r = errno == EBADF || errno == ENOMEM ? -errno : -ECOMM;
-
+        r = send_until(socket_fd, &message, until);
         close_fd(socket_fd);
         return r;
 }
 
-#define HOUR_USEC (3600 * USEC_PER_SEC)
+int libluo_internal_notify(const char *state, int fd) {
+        return notify_until(state, fd, time_after(LUO_NOTIFY_TIMEOUT_USEC));
+}
 
-int libluo_internal_notify_barrier(uint64_t timeout_usec) {
-        uint64_t start = now_usec();
+/* Returns the end of a pipe that is to be polled: the service manager closes its end when everything before is done. */
+static int send_barrier(uint64_t until) {
         int fds[2], r;
 
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return LUO_CLOSED_SET(-errno, EMFILE, ENFILE, ENOMEM);
 
-        r = libluo_internal_notify("BARRIER=1", fds[1]);
+        r = notify_until("BARRIER=1", fds[1], until);
         close_fd(fds[1]);
-
-        /* The service manager closes its end when everything before is done */
-        while (r >= 0) {
-                struct pollfd p = { .fd = fds[0] };
-                int n, wait_msec = -1;
-
-                if (timeout_usec != UINT64_MAX) {
-                        uint64_t elapsed = now_usec() - start,
-                                 left = elapsed < timeout_usec ? timeout_usec - elapsed : 0;
-
-                        /* Rounded up: a timeout of 0 looks once. Longer waits go in steps, poll(2) takes an int */
-                        wait_msec = left > HOUR_USEC ? (int) (HOUR_USEC / 1000) : (int) ((left + 999) / 1000);
-                }
-
-                n = poll(&p, 1, wait_msec);
-                if (n > 0)
-                        break;
-                if (n < 0 && errno != EINTR)
-                        r = -ENOMEM;
-                else if (timeout_usec != UINT64_MAX && now_usec() - start >= timeout_usec)
-                        r = -ETIMEDOUT;
+        if (r < 0) {
+                close_fd(fds[0]);
+                return r;
         }
 
-        close_fd(fds[0]);
+        return fds[0];
+}
+
+int libluo_internal_notify_barrier_fd(uint64_t timeout_usec) {
+        return send_barrier(time_after(timeout_usec));
+}
+
+int libluo_internal_notify_barrier(uint64_t timeout_usec) {
+        uint64_t until = time_after(timeout_usec), left;
+        struct pollfd p = {};
+        int n, r = 0;
+
+        p.fd = send_barrier(until);
+        if (p.fd < 0)
+                return p.fd;
+
+        do {
+                bool more = time_left(until, &left);
+
+                /* Rounded up. Longer waits go in steps, poll(2) takes an int. Without time left it is looked once. */
+                if (left > 3600 * USEC_PER_SEC)
+                        left = 3600 * USEC_PER_SEC;
+                n = poll(&p, 1, (int) ((left + 999) / 1000));
+                if (n < 0 && errno != EINTR)
+                        r = -ENOMEM;
+                else if (n <= 0 && !more)
+                        r = -ETIMEDOUT;
+        } while (n <= 0 && r == 0);
+
+        close_fd(p.fd);
         return r;
 }
 

@@ -8,15 +8,8 @@
 
 #include "internal.h"
 
-/* <linux/magic.h> */
-#define TMPFS_MAGIC_VALUE 0x01021994
-#define HUGETLBFS_MAGIC_VALUE 0x958458f6
-
 /* What memfd_luo_preserve() of mm/memfd_luo.c takes: F_SEAL_SEAL, SHRINK, GROW, WRITE, FUTURE_WRITE and EXEC */
 #define KNOWN_SEALS UINT32_C(0x3f)
-
-/* The kernel pins the pages by a count of this size (mm/memfd_luo.c) */
-#define PAGES_MAX UINT64_C(0xffffffff)
 
 /*
  * 1 if LUO keeps the file, 0 if not, or -EAGAIN if that cannot be found out. While it does, fallocate(2) fails with EPERM
@@ -24,9 +17,13 @@
  * whoever writes to the file meanwhile: to make a hole where no file can have anything, or, where seals forbid holes, to
  * allocate what is allocated, which the seals keep so.
  */
-static int is_preserved(int fd, uint32_t seals) {
+static int is_preserved(int fd, mode_t mode_bits, uint32_t seals) {
         int own_fd, r, mode = FALLOC_FL_KEEP_SIZE;
         off_t offset;
+
+        /* fallocate(2) clears these, for whoever lacks a capability */
+        if (mode_bits & (S_ISUID | S_ISGID))
+                return -EAGAIN;
 
         own_fd = libluo_internal_open_link(fd, O_RDWR);
         if (own_fd == -EMFILE || own_fd == -ENFILE)
@@ -53,7 +50,7 @@ static int is_preserved(int fd, uint32_t seals) {
 }
 
 static int preflight(int fd, libluo_preflight *p) {
-        uint64_t page = (uint64_t) sysconf(_SC_PAGESIZE), full;
+        uint64_t page = (uint64_t) sysconf(_SC_PAGESIZE), pages = 0;
         struct statfs sfs;
         struct stat st;
         int flags, seals, r;
@@ -62,20 +59,27 @@ static int preflight(int fd, libluo_preflight *p) {
         flags = fcntl(fd, F_GETFL);
         if (flags < 0 || flags & O_PATH)
                 return -EBADF;
-        if (fstat(fd, &st) < 0 || fstatfs(fd, &sfs) < 0)
-                return errno == EBADF ? -EBADF : -EPROTO;
-
-        if (S_ISREG(st.st_mode)) {
-                p->size = (uint64_t) st.st_size;
-                p->allocated = (uint64_t) st.st_blocks * 512; /* the unit of st_blocks, stat(3type) */
-        }
         p->certain = 1;
 
-        if (libluo_fd_is_session(fd) > 0)
-                p->verdict = LIBLUO_VERDICT_SESSION;
-        else if (S_ISREG(st.st_mode) && (uint32_t) sfs.f_type == HUGETLBFS_MAGIC_VALUE)
+        /* What has no seals is no file of memory, and may be on a server that does not answer */
+        seals = fcntl(fd, F_GET_SEALS);
+        if (seals < 0) {
+                r = libluo_fd_is_session(fd);
+                if (r == -ENOSYS)
+                        p->certain = 0;
+                p->verdict = r > 0 ? LIBLUO_VERDICT_SESSION : LIBLUO_VERDICT_TYPE;
+                p->error = EOPNOTSUPP;
+                return 0;
+        }
+
+        if (fstat(fd, &st) < 0 || fstatfs(fd, &sfs) < 0)
+                return -EPROTO;
+        p->size = (uint64_t) st.st_size;
+        p->allocated = (uint64_t) st.st_blocks * 512; /* the unit of st_blocks, stat(3type) */
+
+        if ((uint32_t) sfs.f_type == HUGETLBFS_MAGIC_VALUE)
                 p->verdict = LIBLUO_VERDICT_HUGETLB;
-        else if (!S_ISREG(st.st_mode) || sfs.f_type != TMPFS_MAGIC_VALUE)
+        else if (!S_ISREG(st.st_mode))
                 p->verdict = LIBLUO_VERDICT_TYPE;
         else if (st.st_nlink > 0)
                 p->verdict = LIBLUO_VERDICT_NAMED;
@@ -84,18 +88,14 @@ static int preflight(int fd, libluo_preflight *p) {
                 return 0;
         }
 
-        full = (p->size + page - 1) / page * page;
-        p->sparse_cost = full > p->allocated ? full - p->allocated : 0;
-
-        seals = fcntl(fd, F_GET_SEALS);
-        if (seals < 0)
-                return -EPROTO; /* every file of tmpfs has some, if only the one against sealing */
+        p->sparse_cost = libluo_internal_holes_cost(&st);
 
         if ((uint32_t) seals & F_SEAL_EXEC_VALUE)
                 p->losses |= LIBLUO_LOSS_WRITING;
 
         /* In the order in which the kernel checks */
-        r = is_preserved(fd, (uint32_t) seals);
+        pages = p->size / page + (p->size % page > 0);
+        r = is_preserved(fd, st.st_mode, (uint32_t) seals);
         if (r == -EMFILE || r == -ENFILE)
                 return r;
         p->certain = r >= 0;
@@ -107,9 +107,12 @@ static int preflight(int fd, libluo_preflight *p) {
                 p->verdict = LIBLUO_VERDICT_SEAL;
                 p->error = EOPNOTSUPP;
                 p->unknown_seals = (uint32_t) seals & ~KNOWN_SEALS;
-        } else if (full / page > PAGES_MAX) {
+        } else if (pages > LUO_PAGES_MAX) {
                 p->verdict = LIBLUO_VERDICT_TOO_LARGE;
                 p->error = EFBIG;
+        } else if (libluo_internal_holes_fit(fd, &st) < 0) {
+                p->verdict = LIBLUO_VERDICT_HOLES;
+                p->error = EOVERFLOW;
         }
 
         return 0;
@@ -148,6 +151,8 @@ LIBLUO_PUBLIC const char *libluo_verdict_to_string(libluo_verdict verdict) {
                 return "it is preserved already";
         case LIBLUO_VERDICT_TOO_LARGE:
                 return "it is too large";
+        case LIBLUO_VERDICT_HOLES:
+                return "it has holes, which the kernel fills, and that needs more memory than is available";
         default:
                 return "unknown verdict";
         }

@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <sys/vfs.h>
-
 #include "internal.h"
 #include "kernel-abi.h"
-
-/* ANON_INODE_FS_MAGIC of <linux/magic.h> */
-#define ANON_INODE_MAGIC 0x09041934
 
 LIBLUO_PUBLIC int libluo_session_name_is_valid(const char *name) {
         size_t length;
@@ -160,28 +154,29 @@ LIBLUO_PUBLIC int libluo_session_finish(int session_fd) {
                 EMEDIUMTYPE, ENOMEM, ENOSYS);
 }
 
+#define SESSION_LINK "anon_inode:[luo_session] "
+
+/*
+ * Whether a file is one of the kernel's own, without a file system, as sessions are: 1 or 0. Asks nothing of the file: it may
+ * be on a server that does not answer, and to others the number of a request may mean something else. The link in /proc
+ * tells, up to the limit that it has for such files before Linux 7.2; the size leaves room for a name.
+ */
+static int is_anonymous(int fd, char *ret_link, size_t size) {
+        int r;
+
+        r = libluo_internal_read_link(fd, ret_link, size);
+        return r < 0 ? r : strncmp(ret_link, SESSION_LINK, strcspn(SESSION_LINK, "[")) == 0;
+}
+
 /* For kernels before 7.2, which have no request for it. */
-int libluo_internal_session_name_from_proc(int fd, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]) {
-        static const char prefix[] = "anon_inode:[luo_session] ";
-        char path[64], target[sizeof(prefix) + LIBLUO_SESSION_NAME_MAX + 1];
-        ssize_t length;
-        size_t name_length;
+int libluo_internal_session_name_from_link(const char *link, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]) {
+        size_t length = strlen(link);
 
-        (void) snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
-        length = readlink(path, target, sizeof(target));
-        if (length < 0)
-                /* The link of an open fd is missing only if /proc is */
-                return errno == ENOENT ? -ENOSYS : -errno;
-
-        if ((size_t) length < sizeof(prefix) || memcmp(target, prefix, sizeof(prefix) - 1) != 0)
+        if (strncmp(link, SESSION_LINK, strlen(SESSION_LINK)) != 0 ||
+                length - strlen(SESSION_LINK) > LIBLUO_SESSION_NAME_MAX)
                 return -EMEDIUMTYPE;
 
-        name_length = (size_t) length - (sizeof(prefix) - 1);
-        if (name_length > LIBLUO_SESSION_NAME_MAX)
-                return -EMEDIUMTYPE;
-
-        memcpy(ret_name, target + sizeof(prefix) - 1, name_length);
-        ret_name[name_length] = 0;
+        memcpy(ret_name, link + strlen(SESSION_LINK), length - strlen(SESSION_LINK) + 1);
         return 0;
 }
 
@@ -189,22 +184,22 @@ LIBLUO_PUBLIC int libluo_session_get_name(int fd, char ret_name[LIBLUO_SESSION_N
         struct kernel_luo_name argument = {
                 .size = sizeof(argument),
         };
-        struct statfs sfs;
+        char link[sizeof(SESSION_LINK) + LIBLUO_SESSION_NAME_MAX +
+                1]; /* a longer one is cut, and seen to be too long */
         int r;
 
         if (!ret_name)
                 return -EINVAL;
 
-        /* The request's number may mean something else to other files: ask only what can be a session. */
-        if (fstatfs(fd, &sfs) < 0)
-                return errno == EBADF ? -EBADF : -EPROTO;
-        if (sfs.f_type != ANON_INODE_MAGIC)
+        r = is_anonymous(fd, link, sizeof(link));
+        if (r < 0)
+                return r;
+        if (r == 0)
                 return -EMEDIUMTYPE;
 
         r = libluo_internal_ioctl(fd, KERNEL_LUO_GET_NAME, &argument);
         if (r == -ENOTTY || r == -EINVAL) /* not a session, or a kernel before 7.2 */
-                return LUO_CLOSED_SET(libluo_internal_session_name_from_proc(fd, ret_name), EBADF,
-                        EMEDIUMTYPE, ENAMETOOLONG, ENOMEM, ENOSYS);
+                return libluo_internal_session_name_from_link(link, ret_name);
         if (r < 0)
                 return LUO_CLOSED_SET(r, EBADF, ENOMEM);
         if (!memchr(argument.name, 0, sizeof(argument.name)))
@@ -222,7 +217,7 @@ LIBLUO_PUBLIC int libluo_fd_is_session(int fd) {
         if (r == -EMEDIUMTYPE)
                 return 0;
         if (r >= 0 ||
-                r == -ENAMETOOLONG) /* its link begins like a session's, or would be too long to be read */
+                r == -ENAMETOOLONG) /* its link would be too long to be read, as are those of long names */
                 return 1;
 
         return r;

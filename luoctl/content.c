@@ -3,12 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include <sys/mman.h>
-
 #include "content.h"
-
-/* MFD_EXEC of <linux/memfd.h>, Linux 6.3 */
-#define MFD_EXEC_VALUE 0x0010U
 
 static int write_all(int fd, const char *data, size_t size) {
         while (size > 0) {
@@ -52,15 +47,4 @@ int copy_content(int from_fd, int to_fd, uint64_t maximum) {
                 if (r < 0)
                         return r;
         }
-}
-
-int new_memfd(const char *name) {
-        int fd;
-
-        fd = memfd_create(name, MFD_CLOEXEC | MFD_EXEC_VALUE);
-        /* An older kernel, or vm.memfd_noexec=2 */
-        if (fd < 0 && (errno == EINVAL || errno == EACCES))
-                fd = memfd_create(name, MFD_CLOEXEC);
-
-        return fd < 0 ? -errno : fd;
 }

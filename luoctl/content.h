@@ -5,6 +5,3 @@
 
 /* Copies what can be read from one file descriptor to another. Returns 0, -EFBIG: over maximum, or a negative errno. */
 int copy_content(int from_fd, int to_fd, uint64_t maximum);
-
-/* A memfd that can be written, with x bits: one without cannot be written to after a kexec, see libluo.h. */
-int new_memfd(const char *name);

@@ -10,7 +10,7 @@
 
 #include <sys/stat.h>
 
-#include <libluo.h>
+#include <libluo-manager.h>
 
 #include "content.h"
 #include "luoctl.h"
@@ -204,7 +204,7 @@ static int dump_index(const struct arguments *arguments, const char *name, int f
                 return fail(r, "%s: it is neither the index of a bundle nor systemd's map, or it is cut off",
                         name);
         if (r >= 0) {
-                r = libluo_bundle_open_index(fd, &bundle);
+                r = libluo_bundle_open_index(fd, 0, &bundle);
                 /* Its features are all that can be told of such a one, and they are worth telling */
                 if (r < 0 && r != -EPROTONOSUPPORT)
                         return fail(r, "%s: %s", name, libluo_strerror(r));
@@ -267,7 +267,7 @@ static int as_file(int fd) {
         if (S_ISREG(st.st_mode))
                 return fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
-        memfd = new_memfd("luoctl-dump");
+        memfd = libluo_memfd_new("luoctl-dump", 0, 0);
         if (memfd < 0)
                 return memfd;
 

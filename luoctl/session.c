@@ -188,7 +188,7 @@ static int open_source(const struct arguments *arguments, const char *name) {
         if (!arguments->memfd)
                 return source;
 
-        fd = new_memfd("luoctl");
+        fd = libluo_memfd_new("luoctl", 0, 0);
         if (fd < 0) {
                 (void) close(source);
                 return -fail(fd, "cannot make a memfd: %s", strerror(-fd));

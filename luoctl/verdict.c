@@ -50,11 +50,11 @@ static bool is_reserved(const char *name) {
 /* A session that is open at the kexec goes into the next system by itself, but only if it is outgoing. */
 static int verdict_of_session(int fd, struct verdict *verdict) {
         char name[LIBLUO_SESSION_NAME_MAX + 1];
-        libluo_bundle *bundle;
+        libluo_bundle_writer *writer;
         int r;
 
         /* Starting a bundle does nothing to the session, and tells its direction */
-        r = libluo_bundle_new(fd, &bundle);
+        r = libluo_bundle_writer_new(fd, 0, &writer);
         if (r < 0 && r != -EBADFD)
                 return r;
 
@@ -62,7 +62,7 @@ static int verdict_of_session(int fd, struct verdict *verdict) {
                 refuse(verdict,
                         "it is a LUO session that came from the previous system, and does not go into the next");
         else {
-                libluo_bundle_free(bundle);
+                libluo_bundle_writer_free(writer);
                 verdict_add(verdict, "it is a LUO session, which survives by itself");
         }
 

@@ -13,25 +13,16 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include <libluo.h>
 
 #include "line-server.h"
 
-#ifndef MFD_EXEC
-#define MFD_EXEC 0x0010U /* Linux 6.3, glibc 2.38 */
-#endif
-
-#define TABLE_MAGIC UINT64_C(0x31306b764f554c6c)
+#define TABLE_VERSION 2
 #define N_SLOTS 4096
 
 struct slot {
@@ -40,66 +31,38 @@ struct slot {
 };
 
 struct table {
-        uint64_t magic;
+        uint32_t version;
         uint64_t n_used;
         struct slot slots[N_SLOTS];
 };
 
 static struct table *table;
 
-/* Makes a new table, and puts it into the fd store. */
-static int new_table(libluo_store *store) {
-        int fd, r;
-
-        /* With MFD_EXEC, or where vm.memfd_noexec=1 nobody could write to it after a kexec; before Linux 6.3 all are so */
-        fd = memfd_create("table", MFD_CLOEXEC | MFD_EXEC);
-        if (fd < 0 && errno == EINVAL)
-                fd = memfd_create("table", MFD_CLOEXEC);
-        if (fd < 0 || ftruncate(fd, sizeof(struct table)) < 0)
-                return -errno;
-
-        /* The barrier: from here on the data is safe, whatever happens to this process */
-        r = libluo_store_put_fd(store, "table", fd, 0);
-        if (r >= 0)
-                r = libluo_store_barrier(store, UINT64_C(5000000));
-        if (r < 0)
-                fprintf(stderr, "The data will not outlive this process: %s.\n", libluo_strerror(r));
-
-        return fd;
-}
-
-/* Takes the table out of the fd store, or makes a new one. */
+/* The table of the process before, or a new one. */
 static int open_table(void) {
         libluo_store *store;
-        struct stat st;
-        int fd, r;
+        void *memory;
+        int r, barrier;
 
         r = libluo_store_open(0, &store);
         if (r < 0)
                 return r;
 
-        fd = libluo_store_get_fd(store, "table");
-        if (fd == -ENOENT) {
-                fd = new_table(store);
-                if (fd < 0)
-                        return fd;
-        } else if (fd < 0)
-                return fd;
-        else if (fstat(fd, &st) < 0 || st.st_size != sizeof(struct table))
-                return -EBADMSG;
+        r = libluo_store_map(store, "table", sizeof(struct table), TABLE_VERSION, 0, &memory);
+        if (r == 0) {
+                /* From here on the data is safe, whatever happens to this process */
+                barrier = libluo_store_barrier(store, UINT64_C(5000000));
+                if (barrier < 0)
+                        fprintf(stderr, "The data will not outlive this process: %s.\n",
+                                libluo_strerror(barrier));
+        }
 
         /* What was stored stays stored */
         libluo_store_free(store);
+        if (r < 0)
+                return r;
 
-        table = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (table == MAP_FAILED)
-                return -errno;
-
-        if (table->magic == 0)
-                table->magic = TABLE_MAGIC;
-        if (table->magic != TABLE_MAGIC)
-                return -EBADMSG;
-
+        table = memory;
         return 0;
 }
 
@@ -162,7 +125,7 @@ static int start(void) {
 
         r = open_table();
         if (r < 0)
-                fprintf(stderr, "Cannot open the table: %s\n", strerror(-r));
+                fprintf(stderr, "Cannot open the table: %s\n", libluo_strerror(r));
         return r;
 }
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-"""Reads libluo.h and the man pages of section 3, for the programs in this folder."""
+"""Reads the headers and the man pages of section 3, for the programs in this folder."""
 
 import re
 import sys
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
-HEADER = TOP / "libluo/libluo.h"
+HEADERS = [TOP / "libluo/libluo.h", TOP / "libluo/libluo-manager.h"]
 SYMBOLS = TOP / "libluo/libluo.sym"
 MAN = TOP / "docs/man"
 FUNCTION = r"libluo_[a-z0-9_]+"
@@ -20,8 +20,13 @@ def normal(prototype):
 
 
 def header_functions():
-    """(name, prototype, comment) of each function of libluo.h; one comment may stand above several functions."""
-    text = HEADER.read_text()
+    """(name, prototype, comment) of each function; one comment may stand above several functions."""
+    return [function for header in HEADERS for function in functions_of(header)]
+
+
+def functions_of(header):
+    """The same for one header."""
+    text = header.read_text()
     comment = ""
     found = []
     # Comments and declarations of functions, in turn; anything else in between ends what a comment belongs to
@@ -33,7 +38,7 @@ def header_functions():
             comment = re.sub(r"^ ?\* ?", "", m["comment"], flags=re.M)
         elif m["prototype"]:
             if f"{m['name']}()" not in comment.split(": ", 1)[0]:
-                sys.exit(f"{HEADER}: the comment above {m['name']}() does not begin with its name")
+                sys.exit(f"{header}: the comment above {m['name']}() does not begin with its name")
             found.append((m["name"], normal(m["prototype"]), comment))
         else:
             comment = ""
@@ -46,7 +51,7 @@ def header_errors():
 
     def errors(name, above=()):
         if name in above:
-            sys.exit(f"{HEADER}: the errors of {name}() refer to themselves")
+            sys.exit(f"the errors of {name}() refer to themselves")
         comment = " ".join(comments[name].split())
         found = set(re.findall(rf"(?<!\w)-({ERROR})\b", comment))
         for other in re.findall(rf"[Tt]he errors of ({FUNCTION})\(\)", comment):
@@ -57,8 +62,8 @@ def header_errors():
 
 
 def symbol_versions():
-    """{function: "1.0"} of libluo.sym: since when it is there."""
-    versions = {}
+    """{function: "1.0"} of libluo.sym: since when it is there. What is in the static library only has no version."""
+    versions = {name: None for name, _, _ in functions_of(HEADERS[1])}
     for version, body in re.findall(r"^LIBLUO_([0-9.]+) \{(.*?)\}", SYMBOLS.read_text(), re.S | re.M):
         versions |= {name: version for name in re.findall(rf"^\s*({FUNCTION});$", body, re.M)}
     return versions

@@ -5,15 +5,15 @@
 #include "every-error.h"
 
 RUN(bundle_new) {
-        libluo_bundle *bundle = NULL;
-        int r = TRY(libluo_bundle_new(OBJECT(have.outgoing_fd), &bundle));
+        libluo_bundle_writer *bundle = NULL;
+        int r = TRY(libluo_bundle_writer_new(OBJECT(have.outgoing_fd), 0, &bundle));
 
-        libluo_bundle_free(bundle);
+        libluo_bundle_writer_free(bundle);
         return r;
 }
 
 RUN(bundle_new_nothing) {
-        return TRY(libluo_bundle_new(OBJECT(have.outgoing_fd), NULL));
+        return TRY(libluo_bundle_writer_new(OBJECT(have.outgoing_fd), 0, NULL));
 }
 
 /* The session of a bundle that is being built, closed or replaced behind its back. */
@@ -33,17 +33,18 @@ enum bundle_step {
         ADD_PRESERVED,
         ADD_BAD_NAME,
         ADD_MANY,
+        ADD_HOLE,
         WRITE_IT,
         WRITE_TWICE,
         WRITE_TAKEN
 };
 
-static int add(libluo_bundle *bundle, libluo_bundle *shared, int fd, const char *name) {
-        return shared ? libluo_bundle_add_shared(bundle, fd, name, 0, shared)
-                      : libluo_bundle_add(bundle, fd, name, 0);
+static int add(libluo_bundle_writer *bundle, libluo_bundle_writer *shared, int fd, const char *name) {
+        return shared ? libluo_bundle_writer_add_shared(bundle, fd, name, 0, shared)
+                      : libluo_bundle_writer_add(bundle, fd, name, 0);
 }
 
-static int add_many(libluo_bundle *bundle, libluo_bundle *shared, int fd) {
+static int add_many(libluo_bundle_writer *bundle, libluo_bundle_writer *shared, int fd) {
         int r = 0;
 
         for (size_t i = 0; i <= LIBLUO_BUNDLE_ENTRIES_MAX && r >= 0; i++)
@@ -54,17 +55,17 @@ static int add_many(libluo_bundle *bundle, libluo_bundle *shared, int fd) {
 static int build(const struct error_case *c, enum bundle_step step, bool share) {
         int low_fd = create("every-error-bundle"), shared_fd = create("every-error-shared"),
             fd = fresh_file(), session_fd, r;
-        libluo_bundle *bundle = NULL, *shared = NULL;
+        libluo_bundle_writer *bundle = NULL, *shared = NULL;
 
         /* Out of the way: when it is closed, nothing that libluo opens may come to be in its place */
         session_fd = fcntl(low_fd, F_DUPFD_CLOEXEC, 200);
         close_fd(low_fd);
-        REQUIRE(libluo_bundle_new(session_fd, &bundle) == 0);
-        REQUIRE(libluo_bundle_new(shared_fd, &shared) == 0);
+        REQUIRE(libluo_bundle_writer_new(session_fd, 0, &bundle) == 0);
+        REQUIRE(libluo_bundle_writer_new(shared_fd, 0, &shared) == 0);
         if (step == WRITE_TAKEN)
                 REQUIRE(libluo_session_preserve(session_fd, fd, LIBLUO_INDEX_TOKEN) == 0);
         if (step == WRITE_TWICE)
-                REQUIRE(libluo_bundle_write(bundle) == 0);
+                REQUIRE(libluo_bundle_writer_write(bundle, 0) == 0);
 
         if (c->object != GOOD)
                 spoil(c, share ? shared_fd : session_fd);
@@ -86,16 +87,20 @@ static int build(const struct error_case *c, enum bundle_step step, bool share) 
         case ADD_BAD_NAME:
                 r = add(bundle, share ? shared : NULL, fd, "a:b");
                 break;
+        case ADD_HOLE: /* larger than any memory */
+                REQUIRE(ftruncate(fd, (off_t) 8 << 40) == 0);
+                r = add(bundle, share ? shared : NULL, fd, "name");
+                break;
         case ADD_MANY:
                 r = add_many(bundle, share ? shared : NULL, fd);
                 break;
         default:
-                r = libluo_bundle_write(bundle);
+                r = libluo_bundle_writer_write(bundle, 0);
         }
         mend();
 
-        libluo_bundle_free(bundle);
-        libluo_bundle_free(shared);
+        libluo_bundle_writer_free(bundle);
+        libluo_bundle_writer_free(shared);
         if (c->object != CLOSED || share)
                 close_fd(session_fd);
         if (c->object != CLOSED || !share)
@@ -117,6 +122,7 @@ BUILD(add_pipe, ADD_PIPE)
 BUILD(add_preserved, ADD_PRESERVED)
 BUILD(add_bad_name, ADD_BAD_NAME)
 BUILD(add_many, ADD_MANY)
+BUILD(add_hole, ADD_HOLE)
 
 RUN(shared_add_nothing) {
         return build(c, ADD_NOTHING, true);
@@ -136,12 +142,12 @@ RUN(bundle_write_taken) {
 
 RUN(shared_loop) {
         int session_fd = create("every-error-bundle"), r;
-        libluo_bundle *bundle = NULL;
+        libluo_bundle_writer *bundle = NULL;
 
-        REQUIRE(libluo_bundle_new(session_fd, &bundle) == 0);
-        r = TRY(libluo_bundle_add_shared(bundle, have.file_fd, "name", 0, bundle));
+        REQUIRE(libluo_bundle_writer_new(session_fd, 0, &bundle) == 0);
+        r = TRY(libluo_bundle_writer_add_shared(bundle, have.file_fd, "name", 0, bundle));
         (void) c;
-        libluo_bundle_free(bundle);
+        libluo_bundle_writer_free(bundle);
         close_fd(session_fd);
         return r;
 }
@@ -150,7 +156,7 @@ static int open_named(const struct error_case *c, const char *name) {
         int fd = incoming(name), r;
         libluo_bundle *bundle = NULL;
 
-        r = TRY(libluo_bundle_open(OBJECT(fd), &bundle));
+        r = TRY(libluo_bundle_open(OBJECT(fd), 0, &bundle));
         libluo_bundle_free(bundle);
         return r;
 }
@@ -160,7 +166,7 @@ RUN(bundle_open) {
 }
 
 RUN(bundle_open_nothing) {
-        return TRY(libluo_bundle_open(OBJECT(incoming("every-error-full")), NULL));
+        return TRY(libluo_bundle_open(OBJECT(incoming("every-error-full")), 0, NULL));
 }
 
 RUN(bundle_open_junk) {
@@ -196,7 +202,7 @@ static int open_index(const struct error_case *c, const char *name, bool feature
 
         break_now();
         r = features ? libluo_index_features(OBJECT(fd), NULL, NULL, &unknown)
-                     : libluo_bundle_open_index(OBJECT(fd), &bundle);
+                     : libluo_bundle_open_index(OBJECT(fd), 0, &bundle);
         mend();
         libluo_bundle_free(bundle);
         close_fd(fd);
@@ -220,7 +226,7 @@ RUN(index_open_future) {
 }
 
 RUN(index_open_nothing) {
-        return TRY(libluo_bundle_open_index(OBJECT(have.file_fd), NULL));
+        return TRY(libluo_bundle_open_index(OBJECT(have.file_fd), 0, NULL));
 }
 
 RUN(index_features) {
@@ -241,11 +247,11 @@ enum entry { ENTRY_PLAIN, ENTRY_READ_ONLY, ENTRY_LOST, ENTRY_SHARED_FILE, N_ENTR
 static libluo_bundle *open_full(int session_fd) {
         libluo_bundle *bundle = NULL;
 
-        REQUIRE(libluo_bundle_open(session_fd, &bundle) == 0);
+        REQUIRE(libluo_bundle_open(session_fd, 0, &bundle) == 0);
         return bundle;
 }
 
-static int take_entry(const struct error_case *c, size_t i, bool again) {
+static int take_entry(const struct error_case *c, size_t i, uint32_t flags) {
         int session_fd = fcntl(incoming("every-error-full"), F_DUPFD_CLOEXEC, 3), fd;
         libluo_bundle *bundle = open_full(session_fd);
 
@@ -254,7 +260,7 @@ static int take_entry(const struct error_case *c, size_t i, bool again) {
         else
                 spoil(c, session_fd);
 
-        fd = TRY(again ? libluo_bundle_take_again(bundle, i) : libluo_bundle_take(bundle, i));
+        fd = TRY(libluo_bundle_take(bundle, i, flags));
         if (fd >= 0)
                 close_fd(fd);
         libluo_bundle_free(bundle);
@@ -263,22 +269,9 @@ static int take_entry(const struct error_case *c, size_t i, bool again) {
         return fd;
 }
 
-static int take_finished(bool again) {
-        int fd;
-        libluo_bundle *bundle = open_full(incoming("every-error-finished"));
-
-        REQUIRE(libluo_bundle_finish(bundle) == 0);
-        fd = TRY(again ? libluo_bundle_take_again(bundle, 0) : libluo_bundle_take(bundle, 0));
-        libluo_bundle_free(bundle);
-        return fd;
-}
-
 #define TAKE(name, i)                                                                                        \
         RUN(take_##name) {                                                                                   \
-                return take_entry(c, i, false);                                                              \
-        }                                                                                                    \
-        RUN(again_##name) {                                                                                  \
-                return take_entry(c, i, true);                                                               \
+                return take_entry(c, i, 0);                                                                  \
         }
 
 TAKE(plain, ENTRY_PLAIN)
@@ -287,25 +280,45 @@ TAKE(lost, ENTRY_LOST)
 TAKE(shared, ENTRY_SHARED_FILE)
 TAKE(none, N_ENTRIES)
 
-RUN(take_after_finish) {
-        (void) c;
-        return take_finished(false);
+RUN(again_read_only) {
+        return take_entry(c, ENTRY_READ_ONLY, LIBLUO_TAKE_AGAIN);
 }
 
-RUN(again_after_finish) {
-        int r;
-        libluo_bundle *bundle = NULL;
+RUN(take_after_finish) {
+        int fd;
+        libluo_bundle *bundle = open_full(incoming("every-error-finished"));
 
-        /* The same session: finished by the case before, or here */
         (void) c;
-        r = libluo_bundle_open(incoming("every-error-finished"), &bundle);
+        REQUIRE(libluo_bundle_finish(bundle) == 0);
+        fd = TRY(libluo_bundle_take(bundle, 0, 0));
         libluo_bundle_free(bundle);
-        return r == 0 ? take_finished(true) : r;
+        return fd;
+}
+
+RUN(get_memory) {
+        libluo_bundle *bundle = open_full(incoming("every-error-full"));
+        uint64_t bytes;
+        int r = TRY(libluo_bundle_get_memory(bundle, NULL, 0, &bytes));
+
+        (void) c;
+        libluo_bundle_free(bundle);
+        return r;
+}
+
+RUN(get_memory_few) {
+        libluo_bundle *bundle = open_full(incoming("every-error-full"));
+        const uint8_t skip = 0;
+        uint64_t bytes;
+        int r = TRY(libluo_bundle_get_memory(bundle, &skip, 1, &bytes));
+
+        (void) c;
+        libluo_bundle_free(bundle);
+        return r;
 }
 
 RUN(take_all) {
         libluo_bundle *bundle = open_full(incoming("every-error-full"));
-        int fds[1], r = TRY(libluo_bundle_take_all(bundle, fds, 1));
+        int fds[1], r = TRY(libluo_bundle_take_all(bundle, fds, 1, 0));
 
         (void) c;
         libluo_bundle_free(bundle);
@@ -316,25 +329,6 @@ RUN(get_none) {
         libluo_bundle *bundle = open_full(incoming("every-error-full"));
         libluo_entry e;
         int r = TRY(libluo_bundle_get(bundle, N_ENTRIES, &e, sizeof(e)));
-
-        (void) c;
-        libluo_bundle_free(bundle);
-        return r;
-}
-
-RUN(drop_taken) {
-        libluo_bundle *bundle = open_full(incoming("every-error-full"));
-        int fd = libluo_bundle_take(bundle, ENTRY_PLAIN), r = TRY(libluo_bundle_drop(bundle, ENTRY_PLAIN));
-
-        (void) c;
-        close_fd(fd);
-        libluo_bundle_free(bundle);
-        return r;
-}
-
-RUN(drop_none) {
-        libluo_bundle *bundle = open_full(incoming("every-error-full"));
-        int r = TRY(libluo_bundle_drop(bundle, N_ENTRIES));
 
         (void) c;
         libluo_bundle_free(bundle);

@@ -2,10 +2,12 @@
 
 /* System calls made to fail: the linker puts these functions in the place of the C library's. */
 
+#include <dirent.h>
 #include <poll.h>
 #include <stdarg.h>
 
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/vfs.h>
 
@@ -43,11 +45,40 @@ WRAP(int, socket, (int domain, int type, int protocol), (domain, type, protocol)
 WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags), SENDMSG)
 WRAP(int, pipe2, (int fds[2], int flags), (fds, flags), PIPE)
 WRAP(int, poll, (struct pollfd * fds, nfds_t n, int timeout), (fds, n, timeout), POLL)
+#define WRAP_MMAP(name)                                                                                      \
+        void *__real_##name(void *address, size_t size, int protection, int flags, int fd, off_t offset);    \
+        void *__wrap_##name(void *address, size_t size, int protection, int flags, int fd, off_t offset);    \
+        void *__wrap_##name(void *address, size_t size, int protection, int flags, int fd, off_t offset) {   \
+                return breaks(MMAP, 0) ? MAP_FAILED                                                          \
+                                       : __real_##name(address, size, protection, flags, fd, offset);        \
+        }
+
+WRAP_MMAP(mmap)
+WRAP_MMAP(mmap64)
 WRAP_ALLOCATION(void *, malloc, (size_t size), (size))
 WRAP_ALLOCATION(void *, calloc, (size_t n, size_t size), (n, size))
 WRAP_ALLOCATION(void *, realloc, (void *p, size_t size), (p, size))
 WRAP_ALLOCATION(char *, strdup, (const char *s), (s))
 WRAP_ALLOCATION(char *, strndup, (const char *s, size_t n), (s, n))
+
+DIR *__real_opendir(const char *path);
+DIR *__wrap_opendir(const char *path);
+DIR *__wrap_opendir(const char *path) {
+        return breaks(OPENDIR, 0) ? NULL : __real_opendir(path);
+}
+
+/* While there is no room in a socket an hour goes by each time that somebody looks. */
+int __real_clock_gettime(clockid_t clock, struct timespec *ret);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret) {
+        static time_t gone_by;
+        int r = __real_clock_gettime(clock, ret);
+
+        if (broken.call == SENDMSG && broken.error == EAGAIN)
+                gone_by += 3600;
+        ret->tv_sec += gone_by;
+        return r;
+}
 
 ssize_t __real_readlink(const char *path, char *ret, size_t size);
 ssize_t __wrap_readlink(const char *path, char *ret, size_t size);
@@ -65,6 +96,10 @@ int __wrap_open64(const char *path, int flags, ...) __attribute__((alias("__wrap
 int __wrap_open(const char *path, int flags, ...) {
         if (broken.proc_error && strncmp(path, "/proc/", 6) == 0) {
                 errno = broken.proc_error;
+                return -1;
+        }
+        if (broken.call == MEMFD && strncmp(path, "/dev/shm", 8) == 0) {
+                errno = broken.error;
                 return -1;
         }
         return breaks(OPEN, 0) ? -1 : __real_open(path, flags);

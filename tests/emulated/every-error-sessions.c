@@ -17,6 +17,19 @@ RUN(device_open_busy) {
         return r;
 }
 
+RUN(device_holder) {
+        char name[16];
+        pid_t pid;
+
+        (void) c;
+        return TRY(libluo_device_holder(&pid, name, sizeof(name)));
+}
+
+RUN(device_holder_nothing) {
+        (void) c;
+        return TRY(libluo_device_holder(NULL, NULL, 0));
+}
+
 static int with_device(const struct error_case *c, int (*run)(int fd)) {
         int device_fd = device(), fd = OBJECT(device_fd), r;
 

@@ -17,6 +17,21 @@ RUN(preflight_nothing) {
         return TRY(libluo_fd_preflight(OBJECT(have.file_fd), NULL, 0));
 }
 
+RUN(memfd_new) {
+        (void) c;
+        return TRY(libluo_memfd_new("name", 0, 0));
+}
+
+RUN(memfd_new_large) {
+        (void) c;
+        return TRY(libluo_memfd_new("name", UINT64_MAX, 0));
+}
+
+RUN(memfd_new_nothing) {
+        (void) c;
+        return TRY(libluo_memfd_new(NULL, 0, 0));
+}
+
 enum manager { NO_MANAGER, MANAGER, VSOCK, NOBODY, NO_ROOM };
 
 /* A store with this file descriptor in it */
@@ -35,6 +50,7 @@ static libluo_store *open_store(int fd) {
 enum store_step {
         PUT,
         PUT_SAME,
+        PUT_ONE_OF_TWO,
         PUT_BAD_NAME,
         PUT_NOTHING,
         PUT_DATA,
@@ -43,14 +59,29 @@ enum store_step {
         GET,
         GET_NONE,
         GET_NULL,
+        GET_TWO,
+        GET_ENTRY_NONE,
+        MAP,
+        MAP_PASSED,
+        MAP_LARGE,
+        MAP_SMALL,
+        MAP_OTHER_SIZE,
+        MAP_TWO,
+        MAP_DATA,
+        MAP_DATA_NONE,
+        MAP_DATA_NULL,
+        MAP_DATA_TWO,
         GET_DATA,
         GET_DATA_NONE,
         GET_DATA_NULL,
+        GET_DATA_TWO,
         REMOVE,
         REMOVE_NONE,
         REMOVE_NULL,
         BARRIER,
         BARRIER_NULL,
+        BARRIER_FD,
+        BARRIER_FD_NULL,
         NOTIFY,
         NOTIFY_NULL,
         SESSIONS,
@@ -59,38 +90,72 @@ enum store_step {
 };
 
 static int run_store_step(libluo_store *store, enum store_step step) {
+        libluo_store_entry entry;
         int restored, next, fd;
+        const void *mapped;
         size_t size;
         void *data;
+
+        if (step == PUT_ONE_OF_TWO || step == GET_TWO || step == GET_DATA_TWO || step == MAP_TWO ||
+                step == MAP_DATA_TWO)
+                REQUIRE(libluo_store_put_fd(store, "passed", have.other_fd, LIBLUO_STORE_ADD) == 0);
 
         switch (step) {
         case PUT:
                 return libluo_store_put_fd(store, "name", have.other_fd, 0);
         case PUT_SAME: /* it is what was passed */
                 return libluo_store_put_fd(store, "name", have.file_fd, 0);
+        case PUT_ONE_OF_TWO:
+                return libluo_store_put_fd(store, "passed", have.pipe_fd, 0);
+        case GET_ENTRY_NONE:
+                return libluo_store_get_entry(store, 1, &entry, sizeof(entry));
+        case MAP:
+                return libluo_store_map(store, "name", 4, 1, 0, &data);
+        case MAP_PASSED:
+        case MAP_TWO:
+                return libluo_store_map(store, "passed", 4, 1, 0, &data);
+        case MAP_LARGE:
+                return libluo_store_map(store, "name", SIZE_MAX, 1, 0, &data);
+        case MAP_SMALL:
+                return libluo_store_map(store, "name", 3, 1, 0, &data);
+        case MAP_OTHER_SIZE:
+                return libluo_store_map(store, "passed", 5, 1, 0, &data);
+        case MAP_DATA:
+        case MAP_DATA_TWO:
+                return libluo_store_map_data(store, "passed", 0, &mapped, &size);
+        case MAP_DATA_NONE:
+                return libluo_store_map_data(store, "none", 0, &mapped, &size);
+        case MAP_DATA_NULL:
+                return libluo_store_map_data(store, "passed", 0, NULL, &size);
         case PUT_BAD_NAME:
                 return libluo_store_put_fd(store, "a:b", have.file_fd, 0);
         case PUT_NOTHING:
                 return libluo_store_put_fd(store, "name", 12345, 0);
         case PUT_DATA:
-                return libluo_store_put_data(store, "name", "data", 4);
+                return libluo_store_put_data(store, "name", "data", 4, 0);
         case PUT_DATA_BAD_NAME:
-                return libluo_store_put_data(store, "", "data", 4);
+                return libluo_store_put_data(store, "", "data", 4, 0);
         case PUT_DATA_BAD_ADDRESS:
-                return libluo_store_put_data(store, "name", (void *) 16, 4);
+                return libluo_store_put_data(store, "name", (void *) 16, 4, 0);
         case GET:
         case GET_NONE:
         case GET_NULL:
-                fd = libluo_store_get_fd(store, step == GET ? "passed" : step == GET_NONE ? "none" : NULL);
+        case GET_TWO:
+                fd = libluo_store_get_fd(store,
+                        step == GET_NONE           ? "none"
+                                : step == GET_NULL ? NULL
+                                                   : "passed",
+                        0);
                 if (fd >= 0)
                         close_fd(fd);
                 return fd;
         case GET_DATA:
-                return libluo_store_get_data(store, "passed", &data, &size);
+        case GET_DATA_TWO:
+                return libluo_store_get_data(store, "passed", 0, &data, &size);
         case GET_DATA_NONE:
-                return libluo_store_get_data(store, "none", &data, &size);
+                return libluo_store_get_data(store, "none", 0, &data, &size);
         case GET_DATA_NULL:
-                return libluo_store_get_data(store, "passed", NULL, &size);
+                return libluo_store_get_data(store, "passed", 0, NULL, &size);
         case REMOVE:
                 return libluo_store_remove(store, "passed");
         case REMOVE_NONE:
@@ -101,16 +166,22 @@ static int run_store_step(libluo_store *store, enum store_step step) {
                 return libluo_store_barrier(store, 0);
         case BARRIER_NULL:
                 return libluo_store_barrier(NULL, 0);
+        case BARRIER_FD:
+        case BARRIER_FD_NULL:
+                fd = libluo_store_barrier_fd(step == BARRIER_FD ? store : NULL, 0);
+                if (fd >= 0)
+                        close_fd(fd);
+                return fd;
         case NOTIFY:
                 return libluo_notify("READY=1");
         case NOTIFY_NULL:
                 return libluo_notify(NULL);
         case SESSIONS:
-                return libluo_store_get_sessions(store, "passed", &restored, &next);
+                return libluo_store_get_sessions(store, "passed", 0, &restored, &next);
         case SESSIONS_NONE:
-                return libluo_store_get_sessions(store, "none", &restored, &next);
+                return libluo_store_get_sessions(store, "none", 0, &restored, &next);
         default:
-                return libluo_store_get_sessions(store, "passed", NULL, NULL);
+                return libluo_store_get_sessions(store, "passed", 0, NULL, NULL);
         }
 }
 
@@ -156,7 +227,40 @@ STORE_ALL(put, PUT)
 STORE_ALL(put_data, PUT_DATA)
 STORE_ALL(remove, REMOVE)
 STORE_ALL(barrier, BARRIER)
+STORE_ALL(barrier_fd, BARRIER_FD)
 STORE_ALL(notify, NOTIFY)
+STORE_ALL(map, MAP)
+STORE(map_full, NO_ROOM, MAP, have.file_fd)
+STORE(map_passed, MANAGER, MAP_PASSED, have.file_fd)
+STORE(map_large, MANAGER, MAP_LARGE, have.file_fd)
+STORE(map_small, MANAGER, MAP_SMALL, have.file_fd)
+STORE(map_other_size, MANAGER, MAP_OTHER_SIZE, have.file_fd)
+STORE(map_two, MANAGER, MAP_TWO, have.file_fd)
+STORE(map_pipe, MANAGER, MAP_PASSED, have.pipe_fd)
+STORE(map_data_unsealed, MANAGER, MAP_DATA, have.file_fd)
+STORE(map_data_none, MANAGER, MAP_DATA_NONE, have.file_fd)
+STORE(map_data_null, MANAGER, MAP_DATA_NULL, have.file_fd)
+STORE(map_data_two, MANAGER, MAP_DATA_TWO, have.file_fd)
+STORE(get_two, MANAGER, GET_TWO, have.file_fd)
+STORE(get_data_two, MANAGER, GET_DATA_TWO, have.file_fd)
+STORE(get_entry_none, MANAGER, GET_ENTRY_NONE, have.file_fd)
+STORE(put_one_of_two, MANAGER, PUT_ONE_OF_TWO, have.pipe_fd)
+STORE(barrier_fd_null, MANAGER, BARRIER_FD_NULL, have.file_fd)
+
+static int use_another(const struct error_case *c, enum store_step step, int passed_fd) {
+        int r = use_store(c, MANAGER, step, passed_fd);
+
+        close_fd(passed_fd);
+        return r;
+}
+
+RUN(store_map_read_only) {
+        return use_another(c, MAP_PASSED, reopen(have.file_fd, O_RDONLY));
+}
+
+RUN(store_map_data) {
+        return use_another(c, MAP_DATA, libluo_internal_sealed_memfd("sealed", "data", 4));
+}
 STORE(put_full, NO_ROOM, PUT, have.file_fd)
 STORE(put_data_full, NO_ROOM, PUT_DATA, have.file_fd)
 STORE(put_same, MANAGER, PUT_SAME, have.file_fd)

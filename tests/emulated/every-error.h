@@ -23,6 +23,8 @@ enum call {
         SENDMSG,
         PIPE,
         POLL,
+        MMAP,
+        OPENDIR,
         ALLOCATE
 };
 
@@ -125,7 +127,8 @@ void mend(void);
         CASE(0, function, EMFILE, how, FAILS(SOCKET, EMFILE))                                                \
         CASE(0, function, ENFILE, how, FAILS(SOCKET, ENFILE))                                                \
         CASE(0, function, ENOMEM, how, FAILS(SENDMSG, ENOMEM))                                               \
-        CASE(0, function, EPROTO, how, FAILS(SOCKET, EXDEV))
+        CASE(0, function, EPROTO, how, FAILS(SOCKET, EXDEV))                                                 \
+        CASE(0, function, ETIMEDOUT, how, FAILS(SENDMSG, EAGAIN))
 
 #define DEVICE_CASES(function, how, number)                                                                  \
         CASE(1, function, EBADF, how, .object = CLOSED)                                                      \

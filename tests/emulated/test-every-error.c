@@ -92,23 +92,23 @@ void mend(void) {
 
 static void leave_bundle(const char *name) {
         int session_fd = create(name), fd = fresh_file(), narrow = reopen(fd, O_RDONLY);
-        libluo_bundle *bundle = NULL;
+        libluo_bundle_writer *bundle = NULL;
 
         REQUIRE(fchmod(fd, 0400) == 0);
-        REQUIRE(libluo_bundle_new(session_fd, &bundle) == 0);
-        REQUIRE(libluo_bundle_add(bundle, fresh_file(), "plain", 0) == 0);
-        REQUIRE(libluo_bundle_add(bundle, narrow, "read-only", 0) == 0);
-        REQUIRE(libluo_bundle_add(bundle, have.pipe_fd, "lost", 0) == -EOPNOTSUPP);
+        REQUIRE(libluo_bundle_writer_new(session_fd, 0, &bundle) == 0);
+        REQUIRE(libluo_bundle_writer_add(bundle, fresh_file(), "plain", 0) == 0);
+        REQUIRE(libluo_bundle_writer_add(bundle, narrow, "read-only", 0) == 0);
+        REQUIRE(libluo_bundle_writer_add(bundle, have.pipe_fd, "lost", 0) == -EOPNOTSUPP);
         if (strcmp(name, "every-error-full") == 0) {
-                libluo_bundle *shared = NULL;
+                libluo_bundle_writer *shared = NULL;
 
-                REQUIRE(libluo_bundle_new(create("every-error-others"), &shared) == 0);
-                REQUIRE(libluo_bundle_add_shared(bundle, fresh_file(), "shared", 0, shared) == 0);
-                REQUIRE(libluo_bundle_write(shared) == 0);
-                libluo_bundle_free(shared);
+                REQUIRE(libluo_bundle_writer_new(create("every-error-others"), 0, &shared) == 0);
+                REQUIRE(libluo_bundle_writer_add_shared(bundle, fresh_file(), "shared", 0, shared) == 0);
+                REQUIRE(libluo_bundle_writer_write(shared, 0) == 0);
+                libluo_bundle_writer_free(shared);
         }
-        REQUIRE(libluo_bundle_write(bundle) == 0);
-        libluo_bundle_free(bundle);
+        REQUIRE(libluo_bundle_writer_write(bundle, 0) == 0);
+        libluo_bundle_writer_free(bundle);
 }
 
 /* Sessions for boot 1; they stay open. */

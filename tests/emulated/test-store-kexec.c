@@ -18,7 +18,7 @@ static bool stored(const char *name, const char *expected) {
         size_t size = 0;
         bool same;
 
-        CHECK_EQUAL(libluo_store_get_data(store, name, &data, &size), 0);
+        CHECK_EQUAL(libluo_store_get_data(store, name, 0, &data, &size), 0);
         same = data && size == strlen(expected) && memcmp(data, expected, size) == 0;
         free(data);
         return same;
@@ -28,29 +28,29 @@ static void test_data(void) {
         char text[64];
 
         if (boot == 0) {
-                CHECK_EQUAL(libluo_store_get_fd(store, "state"), -ENOENT);
+                CHECK_EQUAL(libluo_store_get_fd(store, "state", 0), -ENOENT);
                 return;
         }
 
         (void) snprintf(text, sizeof(text), "last words of boot %u", boot - 1);
         CHECK(stored("state", text));
         CHECK(stored("constant", "written in boot 0"));
-        CHECK_EQUAL(libluo_store_get_fd(store, "removed"), -ENOENT);
+        CHECK_EQUAL(libluo_store_get_fd(store, "removed", 0), -ENOENT);
 }
 
 static void test_replace(void) {
         char text[64];
 
         if (boot == 0)
-                CHECK_EQUAL(libluo_store_put_data(store, "constant", "written in boot 0", 17), 0);
+                CHECK_EQUAL(libluo_store_put_data(store, "constant", "written in boot 0", 17, 0), 0);
 
-        CHECK_EQUAL(libluo_store_put_data(store, "removed", "x", 1), 0);
+        CHECK_EQUAL(libluo_store_put_data(store, "removed", "x", 1, 0), 0);
         for (int i = 0; i < 10; i++) {
                 (void) snprintf(text, sizeof(text), "state %i of boot %u", i, boot);
-                CHECK_EQUAL(libluo_store_put_data(store, "state", text, strlen(text)), 0);
+                CHECK_EQUAL(libluo_store_put_data(store, "state", text, strlen(text), 0), 0);
         }
         (void) snprintf(text, sizeof(text), "last words of boot %u", boot);
-        CHECK_EQUAL(libluo_store_put_data(store, "state", text, strlen(text)), 0);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", text, strlen(text), 0), 0);
         CHECK_EQUAL(libluo_store_remove(store, "removed"), 0);
         CHECK(stored("state", text));
 }
@@ -59,7 +59,7 @@ static void test_sessions(void) {
         int restored = -1, next = -1, fd;
         char text[64];
 
-        CHECK_EQUAL(libluo_store_get_sessions(store, "live", &restored, &next), 0);
+        CHECK_EQUAL(libluo_store_get_sessions(store, "live", 0, &restored, &next), 0);
         CHECK_EQUAL(restored >= 0, boot > 0);
         CHECK_EQUAL(next >= 0, boot == 0 || has_next);
 

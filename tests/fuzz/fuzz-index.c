@@ -31,6 +31,8 @@ static void check_entry(const struct luo_index *index, size_t i) {
         REQUIRE(!(public->flags & LIBLUO_ENTRY_DUPLICATE) ||
                 (e->owner < i && index->entries[e->owner].public.token == public->token));
         REQUIRE(!(public->flags & LIBLUO_ENTRY_SHARED) || index->shared_session[0]);
+        REQUIRE(index->entries[e->owner].public.token == public->token);
+        REQUIRE(public->lost ? public->memory == 0 : public->memory >= public->size);
 
         for (size_t h = e->first_hole; h < e->first_hole + e->n_holes; h++) {
                 REQUIRE(h < index->n_holes);
@@ -75,7 +77,7 @@ static void try_index(const uint8_t *data, size_t size) {
                 REQUIRE(a.token == b.token && a.lost == b.lost && a.flags == b.flags &&
                         a.open_flags == b.open_flags && a.mode == b.mode && a.uid == b.uid &&
                         a.gid == b.gid && a.offset == b.offset && a.size == b.size &&
-                        a.allocated == b.allocated && a.holes == b.holes);
+                        a.allocated == b.allocated && a.holes == b.holes && a.memory == b.memory);
                 REQUIRE(index.entries[i].owner == again.entries[i].owner);
         }
 

@@ -4,6 +4,8 @@
  * libluo against the kernel's real LUO, over two real kexecs: "luo-vm --tiny --kexecs 2 test-kernel".
  */
 
+#include <sys/prctl.h>
+
 #include <linux/magic.h>
 #include <sys/socket.h>
 #include <sys/vfs.h>
@@ -28,16 +30,28 @@ static gid_t group(void) {
 /* ------------------------------------------------------------------------------------- boot 0: outgoing ---- */
 
 static void test_device(void) {
+        char name[] = "much longer than any", own_name[16], link[32] = "";
         uint64_t features = 0;
         int fd = device(), other_fd;
+        pid_t holder = 0;
 
         CHECK(has_cloexec(fd));
         CHECK_EQUAL(libluo_device_open(0), -EBUSY);
         CHECK_EQUAL(libluo_device_open(20000), -EBUSY);
+
+        /* The emulator's device has another link */
+        CHECK_EQUAL(libluo_internal_read_link(fd, link, sizeof(link)), 0);
+        if (strcmp(link, LUO_DEVICE) == 0) {
+                CHECK_EQUAL(libluo_device_holder(&holder, name, sizeof(name)), 0);
+                CHECK_EQUAL(holder, getpid());
+                REQUIRE(prctl(PR_GET_NAME, own_name) == 0);
+                CHECK_STRING(name, own_name);
+        }
         CHECK_EQUAL(libluo_device_probe(fd, &features), 0);
         CHECK(features &
                 LIBLUO_FEATURE_SESSION_GET_NAME); /* the oldest kernel these tests are built with is 7.2 */
         close_fd(fd);
+        CHECK_EQUAL(libluo_device_holder(&holder, NULL, 0), -ENOENT);
 
         other_fd = libluo_device_open(0);
         CHECK(other_fd >= 0);
@@ -58,7 +72,7 @@ static void test_device(void) {
 }
 
 static void test_session_names(void) {
-        char long_name[] = NAME_63, name[LIBLUO_SESSION_NAME_MAX + 1];
+        char long_name[] = NAME_63, name[LIBLUO_SESSION_NAME_MAX + 1], link[128];
         int fd, other_fd;
 
         long_name[63] = 0;
@@ -86,14 +100,16 @@ static void test_session_names(void) {
 
         /* What kernels before 7.2 have to do with */
         memset(name, 0, sizeof(name));
-        CHECK_EQUAL(libluo_internal_session_name_from_proc(fd, name), 0);
+        CHECK_EQUAL(libluo_internal_read_link(fd, link, sizeof(link)), 0);
+        CHECK_EQUAL(libluo_internal_session_name_from_link(link, name), 0);
         CHECK_STRING(name, "short");
         close_fd(fd);
 
         fd = memfd("no session");
         CHECK_EQUAL(libluo_fd_is_session(fd), 0);
         CHECK_EQUAL(libluo_session_get_name(fd, name), -EMEDIUMTYPE);
-        CHECK_EQUAL(libluo_internal_session_name_from_proc(fd, name), -EMEDIUMTYPE);
+        CHECK_EQUAL(libluo_internal_read_link(fd, link, sizeof(link)), 0);
+        CHECK_EQUAL(libluo_internal_session_name_from_link(link, name), -EMEDIUMTYPE);
         close_fd(fd);
         CHECK_EQUAL(libluo_fd_is_session(fd), -EBADF);
 }
@@ -166,17 +182,18 @@ static void test_types(void) {
 
 static void test_direction_outgoing(void) {
         int session_fd = create("direction"), fd = memfd("a");
+        libluo_bundle_writer *writer = NULL;
         libluo_bundle *bundle = NULL;
 
         CHECK_EQUAL(libluo_session_preserve(session_fd, fd, 1), 0);
         CHECK_EQUAL(libluo_session_retrieve_fd(session_fd, 1), -EBADFD);
         CHECK_EQUAL(libluo_session_finish(session_fd), -EBADFD);
-        CHECK_EQUAL(libluo_bundle_open(session_fd, &bundle), -EBADFD);
+        CHECK_EQUAL(libluo_bundle_open(session_fd, 0, &bundle), -EBADFD);
         CHECK(!bundle);
         CHECK_EQUAL(libluo_session_retrieve_fd(fd, 1), -EMEDIUMTYPE);
         CHECK_EQUAL(libluo_session_finish(fd), -EMEDIUMTYPE);
-        CHECK_EQUAL(libluo_bundle_new(fd, &bundle), -EMEDIUMTYPE);
-        CHECK(!bundle);
+        CHECK_EQUAL(libluo_bundle_writer_new(fd, 0, &writer), -EMEDIUMTYPE);
+        CHECK(!writer);
         close_fd(session_fd);
         close_fd(fd);
 }
@@ -184,53 +201,52 @@ static void test_direction_outgoing(void) {
 /* Everything a bundle records; kept open by a process that lives until the kexec. */
 static void build_bundle(const char *session, const char *text) {
         int session_fd = create(session), fd, narrow, sockets[2];
-        libluo_bundle *bundle = NULL;
+        libluo_bundle_writer *bundle = NULL;
         struct stat st;
 
         REQUIRE(session_fd >= 0);
-        REQUIRE(libluo_bundle_new(session_fd, &bundle) == 0);
+        REQUIRE(libluo_bundle_writer_new(session_fd, 0, &bundle) == 0);
 
         fd = memfd(text);
         REQUIRE(lseek(fd, 2, SEEK_SET) == 2);
-        CHECK_EQUAL(libluo_bundle_add(bundle, fd, "plain", 0), 0);
-        CHECK_EQUAL(libluo_bundle_add(bundle, fd, "again", 0), 0);
+        CHECK_EQUAL(libluo_bundle_writer_add(bundle, fd, "plain", 0), 0);
+        CHECK_EQUAL(libluo_bundle_writer_add(bundle, fd, "again", 0), 0);
 
         fd = memfd("read-only");
         narrow = reopen(fd, O_RDONLY);
         REQUIRE(fchmod(fd, 0400) == 0 && fchown(fd, owner(), group()) == 0);
         REQUIRE(lseek(narrow, 4, SEEK_SET) == 4);
-        CHECK_EQUAL(libluo_bundle_add(bundle, narrow, "same", LIBLUO_ENTRY_NO_POLL), 0);
+        CHECK_EQUAL(libluo_bundle_writer_add(bundle, narrow, "same", LIBLUO_ENTRY_NO_POLL), 0);
 
         narrow = reopen(memfd("write-only"), O_WRONLY | O_APPEND);
-        CHECK_EQUAL(libluo_bundle_add(bundle, narrow, "same", 0), 0);
+        CHECK_EQUAL(libluo_bundle_writer_add(bundle, narrow, "same", 0), 0);
 
         REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
-        CHECK_EQUAL(libluo_bundle_add(bundle, sockets[0], "socket", 0), -EOPNOTSUPP);
+        CHECK_EQUAL(libluo_bundle_writer_add(bundle, sockets[0], "socket", 0), -EOPNOTSUPP);
 
         fd = memfd("");
         REQUIRE(ftruncate(fd, 1 << 20) == 0 && pwrite(fd, "end", 3, (1 << 20) - 3) == 3);
         REQUIRE(fstat(fd, &st) == 0 && st.st_blocks * 512 < 1 << 20);
-        CHECK_EQUAL(libluo_bundle_add(bundle, fd, "sparse", 0), 0);
+        CHECK_EQUAL(libluo_bundle_writer_add(bundle, fd, "sparse", 0), 0);
 
         fd = memfd("sealed");
         REQUIRE(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0);
-        CHECK_EQUAL(libluo_bundle_add(bundle, fd, "", 0), 0);
+        CHECK_EQUAL(libluo_bundle_writer_add(bundle, fd, "", 0), 0);
 
         /* Without x bits, sealed: the kernel restores it with all of them and does not let go of them */
         fd = memfd_create("noexec", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
         REQUIRE(fd >= 0);
-        CHECK_EQUAL(libluo_bundle_add(bundle, fd, "noexec", 0), 0);
+        CHECK_EQUAL(libluo_bundle_writer_add(bundle, fd, "noexec", 0), 0);
 
-        CHECK_EQUAL(libluo_bundle_add(bundle, fd, "a:b", 0), -EINVAL);
-        CHECK_EQUAL(libluo_bundle_add(bundle, fd, NULL, 0), -EINVAL);
-        CHECK_EQUAL(libluo_bundle_add(bundle, fd, "n", 2), -EINVAL);
-        CHECK_EQUAL(libluo_bundle_take(bundle, 0), -EINVAL);
-        CHECK_EQUAL(libluo_bundle_count(bundle), 8);
+        CHECK_EQUAL(libluo_bundle_writer_add(bundle, fd, "a:b", 0), -EINVAL);
+        CHECK_EQUAL(libluo_bundle_writer_add(bundle, fd, NULL, 0), -EINVAL);
+        CHECK_EQUAL(libluo_bundle_writer_add(bundle, fd, "n", 2), -EINVAL);
+        CHECK_EQUAL(libluo_bundle_writer_count(bundle), 8);
 
-        CHECK_EQUAL(libluo_bundle_write(bundle), 0);
-        CHECK_EQUAL(libluo_bundle_write(bundle), -EINVAL);
-        CHECK_EQUAL(libluo_bundle_add(bundle, fd, "late", 0), -EINVAL);
-        libluo_bundle_free(bundle);
+        CHECK_EQUAL(libluo_bundle_writer_write(bundle, 0), 0);
+        CHECK_EQUAL(libluo_bundle_writer_write(bundle, 0), -EINVAL);
+        CHECK_EQUAL(libluo_bundle_writer_add(bundle, fd, "late", 0), -EINVAL);
+        libluo_bundle_writer_free(bundle);
 }
 
 static void test_build_bundle(void) {
@@ -254,10 +270,10 @@ static void test_leave_sessions(void) {
 
         session_fd = create("taken-token");
         CHECK_EQUAL(libluo_session_preserve(session_fd, memfd("x"), 0), 0);
-        libluo_bundle *bundle = NULL;
-        CHECK_EQUAL(libluo_bundle_new(session_fd, &bundle), 0);
-        CHECK_EQUAL(libluo_bundle_write(bundle), -EEXIST);
-        libluo_bundle_free(bundle);
+        libluo_bundle_writer *bundle = NULL;
+        CHECK_EQUAL(libluo_bundle_writer_new(session_fd, 0, &bundle), 0);
+        CHECK_EQUAL(libluo_bundle_writer_write(bundle, 0), -EEXIST);
+        libluo_bundle_writer_free(bundle);
 
         CHECK(create(STATE_SESSION) >= 0);
 }
@@ -316,7 +332,7 @@ static void test_not_bundles(void) {
         for (size_t i = 0; i < ELEMENTS(names); i++) {
                 session_fd = retrieve(names[i]);
                 CHECK(session_fd >= 0);
-                CHECK_EQUAL(libluo_bundle_open(session_fd, &bundle), -EBADMSG);
+                CHECK_EQUAL(libluo_bundle_open(session_fd, 0, &bundle), -EBADMSG);
                 CHECK(!bundle);
                 close_fd(session_fd);
         }
@@ -332,7 +348,7 @@ static void check_bundle(const char *session, const char *text) {
         libluo_entry e;
 
         REQUIRE(session_fd >= 0);
-        REQUIRE(libluo_bundle_open(session_fd, &bundle) == 0);
+        REQUIRE(libluo_bundle_open(session_fd, 0, &bundle) == 0);
         CHECK_EQUAL(libluo_bundle_count(bundle), ELEMENTS(names));
         for (size_t i = 0; i < ELEMENTS(names); i++) {
                 CHECK_EQUAL(libluo_bundle_get(bundle, i, &e, sizeof(e)), 0);
@@ -340,18 +356,17 @@ static void check_bundle(const char *session, const char *text) {
                 CHECK_EQUAL(e.lost, lost[i]);
         }
         CHECK_EQUAL(libluo_bundle_get(bundle, ELEMENTS(names), &e, sizeof(e)), -EINVAL);
-        CHECK_EQUAL(libluo_bundle_take(bundle, ELEMENTS(names)), -EINVAL);
-        CHECK_EQUAL(libluo_bundle_take(bundle, 4), -ENODATA);
-        CHECK_EQUAL(libluo_bundle_write(bundle), -EINVAL);
+        CHECK_EQUAL(libluo_bundle_take(bundle, ELEMENTS(names), 0), -EINVAL);
+        CHECK_EQUAL(libluo_bundle_take(bundle, 4, 0), -ENODATA);
 
-        fd = libluo_bundle_take(bundle, 0);
+        fd = libluo_bundle_take(bundle, 0, 0);
         CHECK(has_cloexec(fd));
         CHECK(holds(fd, text));
         CHECK_EQUAL(lseek(fd, 0, SEEK_CUR), 2);
         CHECK_EQUAL(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDWR);
         close_fd(fd);
 
-        fd = libluo_bundle_take(bundle, 2);
+        fd = libluo_bundle_take(bundle, 2, 0);
         CHECK(has_cloexec(fd));
         CHECK(holds(fd, "read-only"));
         CHECK_EQUAL(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
@@ -364,7 +379,7 @@ static void check_bundle(const char *session, const char *text) {
         CHECK_EQUAL(e.size, strlen("read-only"));
         close_fd(fd);
 
-        fd = libluo_bundle_take(bundle, 3);
+        fd = libluo_bundle_take(bundle, 3, 0);
         CHECK_EQUAL(fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND), O_WRONLY | O_APPEND);
         CHECK(write(fd, "!", 1) == 1);
         CHECK(fstat(fd, &st) == 0 && st.st_size == (off_t) strlen("write-only!"));
@@ -374,12 +389,12 @@ static void check_bundle(const char *session, const char *text) {
         CHECK_EQUAL(e.size, 1 << 20);
         CHECK(e.allocated > 0 && e.allocated < 1 << 20);
 
-        fd = libluo_bundle_take(bundle, 6);
+        fd = libluo_bundle_take(bundle, 6, 0);
         CHECK(holds(fd, "sealed"));
         CHECK(fcntl(fd, F_GET_SEALS) == (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL));
         close_fd(fd);
 
-        fd = libluo_bundle_take(bundle, 7);
+        fd = libluo_bundle_take(bundle, 7, 0);
         CHECK(fd >= 0);
         /* What the kernel makes of MFD_NOEXEC_SEAL: should this fail, the kernel was mended, and libluo.h can be */
         CHECK(fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0777);
@@ -388,7 +403,7 @@ static void check_bundle(const char *session, const char *text) {
         close_fd(fd);
 
         /* Entries can be taken any number of times until the session is finished */
-        fd = libluo_bundle_take(bundle, 0);
+        fd = libluo_bundle_take(bundle, 0, 0);
         CHECK(holds(fd, text));
         close_fd(fd);
 

@@ -2,7 +2,7 @@
 
 /*
  * How libluo turns what the kernel says into its closed set of errors. The linker puts the functions below in the
- * place of open(2), ioctl(2) and fstatfs(2): each test says what the kernel answers.
+ * place of open(2), ioctl(2) and readlink(2): each test says what the kernel answers.
  */
 
 #include <fcntl.h>
@@ -12,8 +12,8 @@
 
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/vfs.h>
 
+#include "dead-file.h"
 #include "internal.h"
 #include "kernel-abi.h"
 #include "test.h"
@@ -27,13 +27,15 @@ static struct {
         bool is_session, is_outgoing, knows_get_name;
 } kernel;
 
+static bool real_open;
+
+int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
 int __wrap_ioctl(int fd, unsigned long request, ...);
-int __wrap_fstatfs(int fd, struct statfs *ret);
+ssize_t __wrap_readlink(const char *path, char *ret, size_t size);
 
-/* What the C library makes of the two with 64-bit file offsets */
+/* What the C library makes of it with 64-bit file offsets */
 int __wrap_open64(const char *path, int flags, ...) __attribute__((alias("__wrap_open")));
-int __wrap_fstatfs64(int fd, struct statfs *ret) __attribute__((alias("__wrap_fstatfs")));
 
 static int answer(int result) {
         if (result < 0) {
@@ -44,6 +46,9 @@ static int answer(int result) {
 }
 
 int __wrap_open(const char *path, int flags, ...) {
+        if (real_open)
+                return __real_open(path, flags);
+
         CHECK_STRING(path, "/dev/liveupdate");
         CHECK(flags & O_CLOEXEC);
 
@@ -88,10 +93,13 @@ int __wrap_ioctl(int fd, unsigned long request, ...) {
         return answer(kernel.result);
 }
 
-int __wrap_fstatfs(int fd, struct statfs *ret) {
-        (void) fd;
-        *ret = (struct statfs) { .f_type = kernel.is_session ? 0x09041934 : 0x01021994 };
-        return 0;
+ssize_t __wrap_readlink(const char *path, char *ret, size_t size) {
+        const char *link = kernel.is_session ? "anon_inode:[luo_session] name" : "/a/file";
+
+        CHECK(strncmp(path, "/proc/self/fd/", strlen("/proc/self/fd/")) == 0);
+        REQUIRE(strlen(link) <= size);
+        memcpy(ret, link, strlen(link));
+        return (ssize_t) strlen(link);
 }
 
 static int open_device(int result, unsigned n_busy, uint64_t timeout) {
@@ -266,12 +274,13 @@ static void test_get_name(void) {
         CHECK_EQUAL(libluo_session_get_name(5, NULL), -EINVAL);
         CHECK_EQUAL(libluo_fd_is_session(5), 1);
 
-        /* Before 7.2 the link tells; standard output's says that it is no session */
+        /* Before 7.2 the link tells */
         kernel.knows_get_name = false;
         memcpy(name, "untouched", 10);
-        CHECK_EQUAL(libluo_session_get_name(1, name), -EMEDIUMTYPE);
-        CHECK_STRING(name, "untouched");
-        CHECK_EQUAL(libluo_fd_is_session(1), 0);
+        CHECK_EQUAL(libluo_session_get_name(5, name), 0);
+        CHECK_STRING(name, "name");
+        CHECK_EQUAL(libluo_fd_is_session(5), 1);
+        memcpy(name, "untouched", 10);
 
         kernel.is_session = false;
         CHECK_EQUAL(libluo_session_get_name(5, name), -EMEDIUMTYPE);
@@ -281,82 +290,52 @@ static void test_get_name(void) {
 
 /* References from bundle to bundle are one deep, whichever of the two is made first. */
 static void test_shared_of_shared(void) {
-        libluo_bundle *a = NULL, *b = NULL, *c = NULL;
+        libluo_bundle_writer *a = NULL, *b = NULL, *c = NULL;
         int fd;
 
         fd = memfd_create("test", MFD_CLOEXEC);
         REQUIRE(fd >= 0);
 
         set_session(KERNEL_LUO_PRESERVE_FD, 0, true);
-        REQUIRE(libluo_bundle_new(5, &a) >= 0);
-        REQUIRE(libluo_bundle_new(5, &b) >= 0);
-        REQUIRE(libluo_bundle_new(5, &c) >= 0);
+        REQUIRE(libluo_bundle_writer_new(5, 0, &a) >= 0);
+        REQUIRE(libluo_bundle_writer_new(5, 0, &b) >= 0);
+        REQUIRE(libluo_bundle_writer_new(5, 0, &c) >= 0);
 
-        CHECK_EQUAL(libluo_bundle_add_shared(a, fd, "a", 0, a), -ELOOP);
-        CHECK_EQUAL(libluo_bundle_add_shared(a, fd, "a", 0, b), 0);
-        CHECK_EQUAL(libluo_bundle_add_shared(c, fd, "c", 0, a), -ELOOP);  /* refers to b */
-        CHECK_EQUAL(libluo_bundle_add_shared(b, fd, "b", 0, c), -ELOOP);  /* a refers to it */
-        CHECK_EQUAL(libluo_bundle_add_shared(a, fd, "a", 0, c), -EINVAL); /* not the one that a refers to */
-        CHECK_EQUAL(libluo_bundle_count(a), 1);
-        CHECK_EQUAL(libluo_bundle_count(b), 1);
-        CHECK_EQUAL(libluo_bundle_count(c), 0);
+        CHECK_EQUAL(libluo_bundle_writer_add_shared(a, fd, "a", 0, a), -ELOOP);
+        CHECK_EQUAL(libluo_bundle_writer_add_shared(a, fd, "a", 0, b), 0);
+        CHECK_EQUAL(libluo_bundle_writer_add_shared(c, fd, "c", 0, a), -ELOOP); /* refers to b */
+        CHECK_EQUAL(libluo_bundle_writer_add_shared(b, fd, "b", 0, c), -ELOOP); /* a refers to it */
+        CHECK_EQUAL(libluo_bundle_writer_add_shared(a, fd, "a", 0, c),
+                -EINVAL); /* not the one that a refers to */
+        CHECK_EQUAL(libluo_bundle_writer_count(a), 1);
+        CHECK_EQUAL(libluo_bundle_writer_count(b), 1);
+        CHECK_EQUAL(libluo_bundle_writer_count(c), 0);
 
-        libluo_bundle_free(a);
-        libluo_bundle_free(b);
-        libluo_bundle_free(c);
+        libluo_bundle_writer_free(a);
+        libluo_bundle_writer_free(b);
+        libluo_bundle_writer_free(c);
         close_fd(fd);
 }
 
-/* Opens a bundle with these entries in the incoming session 5. */
-static libluo_bundle *open_bundle(
-        struct luo_index_entry *entries, size_t n_entries, const char *shared_session) {
-        struct luo_index index = { .entries = entries, .n_entries = n_entries };
-        libluo_bundle *bundle = NULL;
-        uint8_t *data;
-        size_t size;
+/* Nothing is asked of it: it is given to the kernel as it is. */
+static void test_dead_file(void) {
+        libluo_bundle_writer *writer = NULL;
+        pid_t server;
         int fd;
 
-        (void) snprintf(index.shared_session, sizeof(index.shared_session), "%s", shared_session);
-        REQUIRE(libluo_internal_index_encode(&index, &data, &size) >= 0);
-        fd = libluo_internal_sealed_memfd("index", data, size);
-        REQUIRE(fd >= 0);
-        free(data);
+        memset(&kernel, 0, sizeof(kernel));
+        set_session(KERNEL_LUO_PRESERVE_FD, -ENOENT, true); /* no handler takes it */
+        REQUIRE(libluo_bundle_writer_new(5, 0, &writer) >= 0);
 
-        set_session(KERNEL_LUO_RETRIEVE_FD, fd, false);
-        REQUIRE(libluo_bundle_open(5, &bundle) >= 0);
-        return bundle;
-}
-
-/* What is dropped from the shared bundle is emptied: nobody gets it for what it was. */
-static void test_shared_dropped(void) {
-        struct luo_index_entry files[] = {
-                { .public = { .name = "", .token = 1, .open_flags = O_RDWR } },
-                { .public = { .name = "", .token = 2, .open_flags = O_RDWR }, .owner = 1 },
-        };
-        struct luo_index_entry reference = {
-                .public = { .name = "a", .token = 1, .open_flags = O_RDWR, .flags = LIBLUO_ENTRY_SHARED }
-        };
-        libluo_bundle *shared, *bundle;
-        struct stat st;
-        int fd;
-
-        shared = open_bundle(files, ELEMENTS(files), "");
-        bundle = open_bundle(&reference, 1, "shared");
-        CHECK_STRING(libluo_bundle_get_shared_name(bundle), "shared");
-        CHECK_EQUAL(libluo_bundle_take(bundle, 0), -ENOLINK);
-        CHECK_EQUAL(libluo_bundle_set_shared(bundle, shared), 0);
-
-        fd = memfd_create("test", MFD_CLOEXEC);
-        REQUIRE(fd >= 0 && ftruncate(fd, 1) >= 0);
-        set_session(KERNEL_LUO_RETRIEVE_FD, dup(fd), false);
-        CHECK_EQUAL(libluo_bundle_drop(shared, 0), 0);
-        CHECK(fstat(fd, &st) >= 0 && st.st_size == 0);
-        CHECK_EQUAL(libluo_bundle_take(bundle, 0), -ENODATA);
-        CHECK_EQUAL(libluo_bundle_take_again(bundle, 0), -ENODATA);
-
-        libluo_bundle_free(bundle);
-        libluo_bundle_free(shared);
-        close_fd(fd);
+        real_open = true;
+        fd = open_dead_file(&server);
+        real_open = false;
+        if (fd >= 0) {
+                CHECK_EQUAL(libluo_bundle_writer_add(writer, fd, "dead", 0), -EOPNOTSUPP);
+                CHECK_EQUAL(libluo_bundle_writer_count(writer), 1);
+                end_dead_file(fd, server);
+        }
+        libluo_bundle_writer_free(writer);
 }
 
 /* The store, in a process that no service manager started. */
@@ -371,9 +350,9 @@ static void test_store(void) {
         (void) setenv("FDSTORE", "16", 1);
         REQUIRE(libluo_store_open(0, &store) >= 0);
 
-        CHECK_EQUAL(libluo_store_put_data(store, "state", "text", 4), -ENOTCONN);
-        CHECK_EQUAL(libluo_store_put_data(store, "state", (const void *) 8, 4), -EFAULT);
-        CHECK_EQUAL(libluo_store_get_data(store, "state", &data, &size), -ENOENT);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "text", 4, 0), -ENOTCONN);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", (const void *) 8, 4, 0), -EFAULT);
+        CHECK_EQUAL(libluo_store_get_data(store, "state", 0, &data, &size), -ENOENT);
 
         /* Also a limit that leaves no room for any file descriptor of a store */
         (void) setenv("NOTIFY_SOCKET", "/nowhere", 1);
@@ -381,7 +360,7 @@ static void test_store(void) {
         none = (struct rlimit) { .rlim_cur = 3, .rlim_max = before.rlim_max };
         REQUIRE(setrlimit(RLIMIT_NOFILE, &none) >= 0);
         CHECK_EQUAL(libluo_store_put_fd(store, "state", 1, 0), -EMFILE);
-        CHECK_EQUAL(libluo_store_put_data(store, "state", "text", 4), -EMFILE);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "text", 4, 0), -EMFILE);
         REQUIRE(setrlimit(RLIMIT_NOFILE, &before) >= 0);
 
         (void) setenv("NOTIFY_SOCKET", "vsock:2:1234", 1);
@@ -395,8 +374,8 @@ static void test_store(void) {
 static void test_strerror(void) {
         static const int errors[] = { E2BIG, EACCES, EAFNOSUPPORT, EBADF, EBADFD, EBADMSG, EBUSY, ECOMM,
                 EEXIST, EFAULT, EFBIG, EINVAL, EIO, EISNAM, ELOOP, EMEDIUMTYPE, EMFILE, ENAMETOOLONG, ENOBUFS,
-                ENODATA, ENODEV, ENOENT, ENOLINK, ENOMEM, ENOSPC, ENOSYS, ENOTCONN, EOPNOTSUPP, EPROTO,
-                EPROTONOSUPPORT, ETIMEDOUT };
+                ENODATA, ENODEV, ENOENT, ENOLINK, ENOMEM, ENOSPC, ENOSYS, ENOTCONN, EOPNOTSUPP, EOVERFLOW,
+                EPERM, EPROTO, EPROTONOSUPPORT, ETIMEDOUT };
 
         for (size_t i = 0; i < ELEMENTS(errors); i++) {
                 CHECK(strcmp(libluo_strerror(-errors[i]), libluo_strerror(EXDEV)) != 0);
@@ -420,7 +399,7 @@ static const struct test_case cases[] = {
         { "finishing", test_finish },
         { "reading a session's name", test_get_name },
         { "bundles that are shared refer to no other", test_shared_of_shared },
-        { "what is dropped from a shared bundle", test_shared_dropped },
+        { "a file on a server that does not answer", test_dead_file },
         { "a store without service manager", test_store },
         { "error texts", test_strerror },
 };

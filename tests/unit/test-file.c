@@ -153,21 +153,6 @@ static void test_same_description(void) {
         close_fd(file_fd);
 }
 
-/* Its owner gets past the mode of a file that was restored already, and leaves it as it was. */
-static void test_reopen(void) {
-        int fd = sparse_file(1), other_fd;
-        struct stat st;
-
-        REQUIRE(fchmod(fd, 0000) == 0);
-        other_fd = libluo_internal_reopen(fd, O_RDONLY);
-        CHECK(other_fd >= 0);
-        CHECK_EQUAL(fcntl(other_fd, F_GETFL) & O_ACCMODE, O_RDONLY);
-        CHECK(fcntl(other_fd, F_GETFD) & FD_CLOEXEC);
-        CHECK(fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0);
-        close_fd(other_fd);
-        close_fd(fd);
-}
-
 static const struct test_case cases[] = {
         { "finding holes", test_find_holes },
         { "reserved memory is no hole", test_reserved_memory },
@@ -176,7 +161,6 @@ static const struct test_case cases[] = {
         { "holes that are not in the file", test_hostile_holes },
         { "holes of a sealed file", test_sealed_holes },
         { "open files and their duplicates", test_same_description },
-        { "opening anew, whatever the mode", test_reopen },
 };
 
 TEST_MAIN(cases)

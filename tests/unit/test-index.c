@@ -7,7 +7,7 @@
 
 /* Sizes of what libluo writes today, see docs/format.md */
 #define HEADER 96
-#define ENTRY 72
+#define ENTRY 80
 #define N_SAMPLES 6
 
 static struct luo_index_entry sample_entries[N_SAMPLES] = {
@@ -118,14 +118,13 @@ static void test_round_trip(void) {
                 CHECK_EQUAL(a->size, b->size);
                 CHECK_EQUAL(a->allocated, b->allocated);
                 CHECK_EQUAL(a->holes, b->holes);
+                CHECK(a->memory >= b->memory && (a->lost || a->memory >= a->size));
                 CHECK_EQUAL(index.entries[i].owner, sample_entries[i].owner);
                 CHECK_EQUAL(index.entries[i].n_holes, sample_entries[i].n_holes);
         }
         CHECK_EQUAL(index.n_holes, 2);
         CHECK(memcmp(index.holes, sample_holes, sizeof(sample_holes)) == 0);
         CHECK_STRING(index.shared_session, "fds-shared");
-        CHECK_EQUAL(index.entries[1].n_wanted, 2);
-        CHECK_EQUAL(index.entries[0].n_wanted, 1);
         CHECK(libluo_internal_index_find(&index, 3) == index.entries + 2);
         CHECK(!libluo_internal_index_find(&index, 4));
         libluo_internal_index_done(&index);

@@ -7,6 +7,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -22,6 +24,8 @@
 
 #include "internal.h"
 #include "test.h"
+
+#define MFD_EXEC_VALUE 0x0010U /* Linux 6.3, glibc 2.38 */
 
 static int manager_fd = -1;
 
@@ -94,6 +98,13 @@ static bool receive(char text[static 512], int *ret_fd) {
         return true;
 }
 
+/* The name of an entry; NULL if there is none. */
+static const char *name_of(const libluo_store *store, size_t i) {
+        libluo_store_entry e;
+
+        return libluo_store_get_entry(store, i, &e, sizeof(e)) < 0 ? NULL : e.name;
+}
+
 #define CHECK_MESSAGE(expected, has_fd)                                                                      \
         do {                                                                                                 \
                 char came_text[512] = "(nothing)";                                                           \
@@ -102,6 +113,15 @@ static bool receive(char text[static 512], int *ret_fd) {
                 CHECK_STRING(came_text, expected);                                                           \
                 CHECK_EQUAL(came_fd >= 0, has_fd);                                                           \
                 close_fd(came_fd);                                                                           \
+        } while (0)
+
+/* The messages that put something in the place of what is stored under a plain name */
+#define CHECK_REPLACED(name)                                                                                 \
+        do {                                                                                                 \
+                CHECK_MESSAGE("FDSTORE=1\nFDNAME=" name "~1", true);                                         \
+                CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=" name, false);                                       \
+                CHECK_MESSAGE("FDSTORE=1\nFDNAME=" name, true);                                              \
+                CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=" name "~1", false);                                  \
         } while (0)
 
 static void check_no_message(void) {
@@ -156,7 +176,7 @@ static void check_data(const libluo_store *store, const char *name, const char *
         void *data = NULL;
         size_t size = 0;
 
-        CHECK_EQUAL(libluo_store_get_data(store, name, &data, &size), 0);
+        CHECK_EQUAL(libluo_store_get_data(store, name, 0, &data, &size), 0);
         CHECK_EQUAL(size, strlen(expected));
         CHECK(data && strcmp(data, expected) == 0);
         free(data);
@@ -168,14 +188,21 @@ static void run_nothing_passed(void) {
         libluo_store *store = open_store();
 
         CHECK_EQUAL(libluo_store_count(store), 0);
-        CHECK(!libluo_store_get_name(store, 0));
-        CHECK_EQUAL(libluo_store_get_fd(store, "x"), -ENOENT);
+        CHECK(!name_of(store, 0));
+        CHECK_EQUAL(libluo_store_get_fd(store, "x", 0), -ENOENT);
         CHECK_EQUAL(libluo_store_remove(store, "x"), -ENOENT);
         CHECK(!libluo_store_free(store));
         CHECK(!libluo_store_free(NULL));
 
         /* For another process */
         REQUIRE(setenv("LISTEN_PID", "1", 1) == 0 && setenv("LISTEN_FDS", "1", 1) == 0);
+        store = open_store();
+        CHECK_EQUAL(libluo_store_count(store), 0);
+        libluo_store_free(store);
+
+        /* A wrapper that removed only one of them */
+        pass_fds("1", "a");
+        REQUIRE(unsetenv("LISTEN_FDS") == 0);
         store = open_store();
         CHECK_EQUAL(libluo_store_count(store), 0);
         libluo_store_free(store);
@@ -198,18 +225,18 @@ static void run_passed(void) {
                 CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 
         CHECK_EQUAL(libluo_store_count(store), 4);
-        CHECK_STRING(libluo_store_get_name(store, 0), "http.socket");
-        CHECK_STRING(libluo_store_get_name(store, 1), "state");
-        CHECK_STRING(libluo_store_get_name(store, 2), "plain");
-        CHECK_STRING(libluo_store_get_name(store, 3), "odd~0x"); /* no generation, just a name */
-        CHECK(!libluo_store_get_name(store, 4));
+        CHECK_STRING(name_of(store, 0), "http.socket");
+        CHECK_STRING(name_of(store, 1), "state");
+        CHECK_STRING(name_of(store, 2), "plain");
+        CHECK_STRING(name_of(store, 3), "odd~0x"); /* no generation, just a name */
+        CHECK(!name_of(store, 4));
 
         check_data(store, "state", "new"); /* the newest, whatever the order */
         check_data(store, "plain", "plain");
         check_data(store, "plain", "plain");
 
-        fd = libluo_store_get_fd(store, "http.socket");
-        CHECK(fd > 7);
+        fd = libluo_store_get_fd(store, "http.socket", 0);
+        CHECK_EQUAL(fd, 5); /* where the old one was, which is let go of */
         CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
         libluo_store_free(store);
         CHECK(fcntl(3, F_GETFD) < 0);
@@ -225,7 +252,7 @@ static void run_environment(void) {
         pass_memfd(3, "a");
         pass_fds("1", NULL);
         store = open_store();
-        CHECK_STRING(libluo_store_get_name(store, 0), "unknown");
+        CHECK_STRING(name_of(store, 0), "unknown");
         CHECK(!getenv("LISTEN_FDS") && !getenv("LISTEN_PID"));
         libluo_store_free(store);
 }
@@ -254,7 +281,7 @@ static void run_hostile_environment(void) {
                 CHECK(!store);
                 CHECK(fcntl(3, F_GETFD) == 0); /* as it was */
         }
-        CHECK_EQUAL(libluo_store_open(4, &(libluo_store *) { NULL }), -EINVAL);
+        CHECK_EQUAL(libluo_store_open(8, &(libluo_store *) { NULL }), -EINVAL);
         CHECK_EQUAL(libluo_store_open(0, NULL), -EINVAL);
 }
 
@@ -268,15 +295,14 @@ static void run_put(void) {
         give_room("16");
         store = open_store();
 
-        CHECK_EQUAL(libluo_store_put_data(store, "state", "one", 3), 0);
-        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state~1", true);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "one", 3, 0), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state", true);
         check_no_message();
         check_data(store, "state", "one");
 
-        /* Stored before the old one is removed */
-        CHECK_EQUAL(libluo_store_put_data(store, "state", "two", 3), 0);
-        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state~2", true);
-        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~1", false);
+        /* Stored before the old one is removed, and then under the name itself, for who knows nothing of others */
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "two", 3, 0), 0);
+        CHECK_REPLACED("state");
         check_no_message();
         check_data(store, "state", "two");
         CHECK_EQUAL(libluo_store_count(store), 1);
@@ -284,26 +310,26 @@ static void run_put(void) {
         fd = memfd_create("mine", MFD_CLOEXEC);
         CHECK_EQUAL(libluo_store_put_fd(store, "fd", fd, LIBLUO_STORE_NO_POLL), 0);
         REQUIRE(receive(text, &message_fd));
-        CHECK_STRING(text, "FDSTORE=1\nFDNAME=fd~1\nFDPOLL=0");
+        CHECK_STRING(text, "FDSTORE=1\nFDNAME=fd\nFDPOLL=0");
         CHECK(fstat(fd, &a) == 0 && fstat(message_fd, &b) == 0 && a.st_ino == b.st_ino);
         close_fd(message_fd);
-        other_fd = libluo_store_get_fd(store, "fd");
+        other_fd = libluo_store_get_fd(store, "fd", 0);
         CHECK(fstat(other_fd, &b) == 0 && a.st_ino == b.st_ino);
         close_fd(other_fd);
         CHECK(fcntl(fd, F_GETFD) >= 0);
 
         /* Data is sealed */
-        other_fd = libluo_store_get_fd(store, "state");
+        other_fd = libluo_store_get_fd(store, "state", 0);
         CHECK_EQUAL(fcntl(other_fd, F_GET_SEALS), F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
         close_fd(other_fd);
 
         CHECK_EQUAL(libluo_store_remove(store, "state"), 0);
-        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~2", false);
-        CHECK_EQUAL(libluo_store_get_fd(store, "state"), -ENOENT);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state", false);
+        CHECK_EQUAL(libluo_store_get_fd(store, "state", 0), -ENOENT);
         CHECK_EQUAL(libluo_store_count(store), 1);
 
-        CHECK_EQUAL(libluo_store_put_data(store, "empty", NULL, 0), 0);
-        CHECK_MESSAGE("FDSTORE=1\nFDNAME=empty~1", true);
+        CHECK_EQUAL(libluo_store_put_data(store, "empty", NULL, 0, 0), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=empty", true);
         check_data(store, "empty", "");
         libluo_store_free(store);
 }
@@ -320,15 +346,16 @@ static void run_put_over_leftovers(void) {
         pass_fds("3", "state:state~f:state~10");
         store = open_store();
         check_data(store, "state", "sixteen");
+        CHECK(fcntl(3, F_GETFD) < 0 && fcntl(4, F_GETFD) < 0); /* memory is let go of */
 
-        CHECK_EQUAL(libluo_store_put_data(store, "state", "new", 3), 0);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "new", 3, 0), 0);
         CHECK_MESSAGE("FDSTORE=1\nFDNAME=state~11", true);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~10", false);
         CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state", false);
         CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~f", false);
-        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~10", false);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state", true);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~11", false);
         check_no_message();
-        CHECK(fcntl(3, F_GETFD) < 0 && fcntl(4, F_GETFD) < 0 &&
-                fcntl(5, F_GETFD) < 0); /* memory is let go of */
         check_data(store, "state", "new");
         libluo_store_free(store);
 }
@@ -350,13 +377,15 @@ static void run_limit(void) {
         pass_fds("2", "socket:one~1");
         store = open_store();
 
-        CHECK_EQUAL(
-                libluo_store_put_data(store, "one", "two", 3), 0); /* there is room for both for a moment */
+        CHECK_EQUAL(libluo_store_put_data(store, "one", "two", 3, 0),
+                0); /* there is room for both for a moment */
         CHECK_MESSAGE("FDSTORE=1\nFDNAME=one~2", true);
         CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=one~1", false);
-        CHECK_EQUAL(libluo_store_put_data(store, "two", "2", 1), 0);
-        CHECK_MESSAGE("FDSTORE=1\nFDNAME=two~1", true);
-        CHECK_EQUAL(libluo_store_put_data(store, "one", "three", 5), -ENOBUFS);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=one", true);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=one~2", false);
+        CHECK_EQUAL(libluo_store_put_data(store, "two", "2", 1, 0), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=two", true);
+        CHECK_EQUAL(libluo_store_put_data(store, "one", "three", 5, 0), -ENOBUFS);
         check_no_message();
         check_data(store, "one", "two");
         libluo_store_free(store);
@@ -375,7 +404,7 @@ static void run_put_again(void) {
         store = open_store();
 
         /* What get gives, changed in place */
-        fd = libluo_store_get_fd(store, "state");
+        fd = libluo_store_get_fd(store, "state", 0);
         REQUIRE(pwrite(fd, "NEW", 3, 0) == 3);
         CHECK_EQUAL(libluo_store_put_fd(store, "state", fd, 0), 0);
         CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~1", false);
@@ -390,7 +419,7 @@ static void run_put_again(void) {
         /* The same file, opened anew, is another open file */
         other_fd = libluo_internal_open_link(fd, O_RDWR);
         CHECK_EQUAL(libluo_store_put_fd(store, "other", other_fd, 0), 0);
-        CHECK_MESSAGE("FDSTORE=1\nFDNAME=other~1", true);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=other", true);
         close_fd(other_fd);
         close_fd(fd);
         libluo_store_free(store);
@@ -403,13 +432,13 @@ static void run_no_room(void) {
         start_manager();
         REQUIRE(unsetenv("FDSTORE") == 0);
         store = open_store();
-        CHECK_EQUAL(libluo_store_put_data(store, "state", "x", 1), -ENOBUFS);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "x", 1, 0), -ENOBUFS);
         check_no_message();
         libluo_store_free(store);
 
         REQUIRE(libluo_store_open(LIBLUO_STORE_ANY_ROOM, &store) == 0);
-        CHECK_EQUAL(libluo_store_put_data(store, "state", "x", 1), 0);
-        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state~1", true);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "x", 1, 0), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state", true);
         libluo_store_free(store);
 }
 
@@ -424,9 +453,9 @@ static void run_room_for_sockets(void) {
         REQUIRE(fd == 3);
         pass_fds("1", "datagrams");
         store = open_store();
-        CHECK_EQUAL(libluo_store_put_data(store, "state", "x", 1), 0);
-        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state~1", true);
-        CHECK_EQUAL(libluo_store_put_data(store, "state", "y", 1), -ENOBUFS);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "x", 1, 0), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state", true);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "y", 1, 0), -ENOBUFS);
         libluo_store_free(store);
 }
 
@@ -469,9 +498,9 @@ static void run_file_size_limit(void) {
         give_room("16");
         store = open_store();
         REQUIRE(setrlimit(RLIMIT_FSIZE, &limit) == 0);
-        CHECK_EQUAL(libluo_store_put_data(store, "state", data, 101), -EFBIG); /* and no signal */
-        CHECK_EQUAL(libluo_store_put_data(store, "state", data, 100), 0);
-        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state~1", true);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", data, 101, 0), -EFBIG); /* and no signal */
+        CHECK_EQUAL(libluo_store_put_data(store, "state", data, 100, 0), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state", true);
         libluo_store_free(store);
 }
 
@@ -511,21 +540,21 @@ static void run_names(void) {
         start_manager();
         give_room("16");
         store = open_store();
-        CHECK_EQUAL(libluo_store_put_data(store, "", "x", 1), -EINVAL);
-        CHECK_EQUAL(libluo_store_put_data(store, NULL, "x", 1), -EINVAL);
-        CHECK_EQUAL(libluo_store_put_data(store, "a:b", "x", 1), -EINVAL);
-        CHECK_EQUAL(libluo_store_put_data(store, "a~1", "x", 1), -EINVAL);
-        CHECK_EQUAL(libluo_store_put_data(store, "a\nFDSTOREREMOVE=1", "x", 1), -EINVAL);
-        CHECK_EQUAL(libluo_store_put_data(store, "a", NULL, 1), -EINVAL);
-        CHECK_EQUAL(libluo_store_put_data(NULL, "a", "x", 1), -EINVAL);
-        CHECK_EQUAL(libluo_store_put_fd(store, "a", 0, 2), -EINVAL);
+        CHECK_EQUAL(libluo_store_put_data(store, "", "x", 1, 0), -EINVAL);
+        CHECK_EQUAL(libluo_store_put_data(store, NULL, "x", 1, 0), -EINVAL);
+        CHECK_EQUAL(libluo_store_put_data(store, "a:b", "x", 1, 0), -EINVAL);
+        CHECK_EQUAL(libluo_store_put_data(store, "a~1", "x", 1, 0), -EINVAL);
+        CHECK_EQUAL(libluo_store_put_data(store, "a\nFDSTOREREMOVE=1", "x", 1, 0), -EINVAL);
+        CHECK_EQUAL(libluo_store_put_data(store, "a", NULL, 1, 0), -EINVAL);
+        CHECK_EQUAL(libluo_store_put_data(NULL, "a", "x", 1, 0), -EINVAL);
+        CHECK_EQUAL(libluo_store_put_fd(store, "a", 0, 4), -EINVAL);
 
         memset(name, 'n', sizeof(name));
         name[LIBLUO_STORE_NAME_MAX + 1] = 0;
-        CHECK_EQUAL(libluo_store_put_data(store, name, "x", 1), -EINVAL);
+        CHECK_EQUAL(libluo_store_put_data(store, name, "x", 1, 0), -EINVAL);
         check_no_message();
         name[LIBLUO_STORE_NAME_MAX] = 0;
-        CHECK_EQUAL(libluo_store_put_data(store, name, "x", 1), 0);
+        CHECK_EQUAL(libluo_store_put_data(store, name, "x", 1, 0), 0);
         check_data(store, name, "x");
         libluo_store_free(store);
 }
@@ -540,7 +569,7 @@ static void run_no_manager(void) {
         give_room("16");
         store = open_store();
         REQUIRE(unsetenv("NOTIFY_SOCKET") == 0);
-        CHECK_EQUAL(libluo_store_put_data(store, "a", "x", 1), -ENOTCONN);
+        CHECK_EQUAL(libluo_store_put_data(store, "a", "x", 1, 0), -ENOTCONN);
         CHECK_EQUAL(libluo_store_barrier(store, 0), -ENOTCONN);
         CHECK_EQUAL(libluo_notify("READY=1"), -ENOTCONN);
         CHECK_EQUAL(libluo_notify(""), -EINVAL);
@@ -549,7 +578,7 @@ static void run_no_manager(void) {
 
         REQUIRE(setenv("NOTIFY_SOCKET", "/nowhere/socket", 1) == 0);
         CHECK_EQUAL(libluo_notify("READY=1"), -ECOMM);
-        CHECK_EQUAL(libluo_store_put_data(store, "a", "x", 1), -ECOMM);
+        CHECK_EQUAL(libluo_store_put_data(store, "a", "x", 1, 0), -ECOMM);
         REQUIRE(setenv("NOTIFY_SOCKET", "vsock:2:1234", 1) == 0);
         CHECK_EQUAL(libluo_notify("READY=1"), -EAFNOSUPPORT);
         CHECK_EQUAL(libluo_store_barrier(store, 0), -EAFNOSUPPORT);
@@ -558,14 +587,14 @@ static void run_no_manager(void) {
         CHECK_EQUAL(libluo_store_put_fd(store, "bad", 99, 0), -EBADF);
         REQUIRE(pipe2(fds, O_CLOEXEC) == 0);
         CHECK_EQUAL(libluo_store_put_fd(store, "pipe", fds[0], 0), 0);
-        CHECK_EQUAL(libluo_store_get_data(store, "pipe", &data, &size), -EISNAM);
+        CHECK_EQUAL(libluo_store_get_data(store, "pipe", 0, &data, &size), -EISNAM);
         CHECK(!data && size == 77);
 
         REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
         none = (struct rlimit) { .rlim_cur = 0, .rlim_max = limit.rlim_max };
         REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
-        CHECK_EQUAL(libluo_store_get_fd(store, "pipe"), -EMFILE);
-        CHECK_EQUAL(libluo_store_put_data(store, "a", "x", 1), -EMFILE);
+        CHECK_EQUAL(libluo_store_get_fd(store, "pipe", 0), -EMFILE);
+        CHECK_EQUAL(libluo_store_put_data(store, "a", "x", 1, 0), -EMFILE);
         CHECK_EQUAL(libluo_store_barrier(store, 0), -EMFILE);
         REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
         libluo_store_free(store);
@@ -578,11 +607,357 @@ static void run_sessions(void) {
         pass_memfd(3, "no session");
         pass_fds("1", "session");
         store = open_store();
-        CHECK_EQUAL(libluo_store_get_sessions(store, "other", &restored, &next), -ENOENT);
-        CHECK_EQUAL(libluo_store_get_sessions(store, "session", &restored, &next), -EMEDIUMTYPE);
-        CHECK_EQUAL(libluo_store_get_sessions(store, "session", NULL, &next), -EINVAL);
+        CHECK_EQUAL(libluo_store_get_sessions(store, "other", 0, &restored, &next), -ENOENT);
+        CHECK_EQUAL(libluo_store_get_sessions(store, "session", 0, &restored, &next), -EMEDIUMTYPE);
+        CHECK_EQUAL(libluo_store_get_sessions(store, "session", 0, NULL, &next), -EINVAL);
         CHECK(restored == 77 && next == 77);
         libluo_store_free(store);
+}
+
+/* A socket unit with two ListenStream=: both have its name. */
+static void pass_two_sockets(void) {
+        for (int number = 3; number < 5; number++)
+                REQUIRE(socket(AF_UNIX, SOCK_STREAM, 0) == number);
+        pass_memfd(5, "text");
+        REQUIRE(socket(AF_UNIX, SOCK_STREAM, 0) == 6);
+        pass_fds("4", "my.socket:my.socket:state:stored");
+}
+
+static void run_two_sockets(void) {
+        libluo_store *store;
+        libluo_store_entry e;
+
+        start_manager();
+        give_room("16");
+        pass_two_sockets();
+        store = open_store();
+        CHECK_EQUAL(libluo_store_count(store), 4);
+        for (int i = 0; i < 4; i++) {
+                CHECK_EQUAL(libluo_store_get_entry(store, (size_t) i, &e, sizeof(e)), 0);
+                CHECK_EQUAL(e.fd, 3 + i);
+                /* Those of socket units come first: behind a memfd there is none */
+                CHECK_EQUAL(e.flags, i < 2 ? LIBLUO_STORE_ENTRY_FOREIGN : 0);
+        }
+        CHECK_EQUAL(libluo_store_get_entry(store, 4, &e, sizeof(e)), -EINVAL);
+        CHECK_EQUAL(libluo_store_get_fd(store, "my.socket", 0), -ENOTUNIQ);
+        libluo_store_free(store);
+        CHECK(fcntl(3, F_GETFD) < 0 && fcntl(6, F_GETFD) < 0);
+}
+
+static void run_leave_foreign(void) {
+        libluo_store *store;
+
+        pass_two_sockets();
+        REQUIRE(libluo_store_open(LIBLUO_STORE_LEAVE_FOREIGN, &store) == 0);
+        CHECK_EQUAL(libluo_store_count(store), 4);
+        CHECK_EQUAL(fcntl(3, F_GETFD), 0);
+        CHECK_EQUAL(fcntl(5, F_GETFD), FD_CLOEXEC);
+        libluo_store_free(store);
+        CHECK_EQUAL(fcntl(3, F_GETFD), 0);
+        CHECK_EQUAL(fcntl(4, F_GETFD), 0);
+        CHECK(fcntl(5, F_GETFD) < 0);
+}
+
+static void run_several(void) {
+        int fds[2], fd;
+        libluo_store *store;
+
+        start_manager();
+        give_room("16");
+        store = open_store();
+        CHECK_EQUAL(libluo_store_put_data(store, "several", "one", 3, 0), 0);
+        CHECK_EQUAL(libluo_store_put_data(store, "several", "two", 3, LIBLUO_STORE_ADD), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=several", true);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=several", true);
+        CHECK_EQUAL(libluo_store_count(store), 2);
+        CHECK_EQUAL(libluo_store_get_fd(store, "several", 0), -ENOTUNIQ);
+
+        /* One message removes all of a name */
+        CHECK_EQUAL(libluo_store_put_data(store, "several", "three", 5, 0), 0);
+        CHECK_REPLACED("several");
+        check_no_message();
+        check_data(store, "several", "three");
+        CHECK_EQUAL(libluo_store_count(store), 1);
+
+        /* What cannot be opened anew keeps the other name, and goes on from there */
+        REQUIRE(pipe2(fds, O_CLOEXEC) == 0);
+        CHECK_EQUAL(libluo_store_put_fd(store, "several", fds[0], 0), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=several~1", true);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=several", false);
+        CHECK_EQUAL(libluo_store_put_fd(store, "several", fds[1], LIBLUO_STORE_ADD), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=several~1", true);
+        CHECK_EQUAL(libluo_store_put_fd(store, "several", fds[1], 0), -ENOTUNIQ);
+        check_no_message();
+
+        /* Of two that are there already one shall stay */
+        CHECK_EQUAL(libluo_store_put_data(store, "several", "four", 4, 0), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=several~2", true);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=several~1", false);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=several", true);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=several~2", false);
+        CHECK_EQUAL(libluo_store_put_data(store, "several", "five", 4, LIBLUO_STORE_ADD), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=several", true);
+        libluo_store_entry e;
+        REQUIRE(libluo_store_get_entry(store, 1, &e, sizeof(e)) == 0);
+        fd = fcntl(e.fd, F_DUPFD_CLOEXEC, 3);
+        CHECK_EQUAL(libluo_store_put_fd(store, "several", fd, 0), 0);
+        CHECK_REPLACED("several");
+        check_no_message();
+        check_data(store, "several", "five");
+        libluo_store_free(store);
+}
+
+/* A crash after the new one got its name: the other one has the same file */
+static void run_crash_at_the_end(void) {
+        libluo_store *store;
+
+        start_manager();
+        give_room("16");
+        pass_memfd(3, "new");
+        REQUIRE(libluo_internal_open_link(3, O_RDWR) == 4);
+        pass_fds("2", "state:state~1");
+        store = open_store();
+        CHECK_EQUAL(libluo_store_count(store), 1);
+        check_data(store, "state", "new");
+        CHECK(fcntl(4, F_GETFD) < 0);
+        CHECK_EQUAL(libluo_store_put_fd(store, "state", 3, 0), 0);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~1", false);
+        check_no_message();
+        libluo_store_free(store);
+}
+
+/* A service manager that reads all there is. */
+static pid_t start_reader(void) {
+        pid_t pid = fork();
+
+        REQUIRE(pid >= 0);
+        if (pid == 0) {
+                struct pollfd p = { .fd = manager_fd, .events = POLLIN };
+                char text[512];
+                int fd;
+
+                while (poll(&p, 1, -1) > 0)
+                        while (receive(text, &fd))
+                                close_fd(fd);
+                _exit(1);
+        }
+        return pid;
+}
+
+/* What was cubic, or quadratic with system calls, took one and a half minutes, and 7 seconds. */
+static void run_many(void) {
+        enum { N_PASSED = 3000, N_PUTS = 4000, LIMIT_USEC = 4000000 };
+        struct rlimit limit;
+        libluo_store *store;
+        char *names, *p, name[32], number[32];
+        uint64_t start;
+        pid_t pid;
+
+        REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+        limit.rlim_cur = limit.rlim_max;
+        REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+        if (limit.rlim_cur < N_PASSED + N_PUTS + 100) {
+                printf("# not tried, as RLIMIT_NOFILE is too low\n");
+                return;
+        }
+
+        start_manager();
+        REQUIRE(dup3(manager_fd, N_PASSED + 50, O_CLOEXEC) >= 0); /* out of the way of so many */
+        close_fd(manager_fd);
+        manager_fd = N_PASSED + 50;
+
+        give_room("10000");
+        names = p = calloc(N_PASSED, sizeof(name));
+        REQUIRE(names);
+        for (int i = 0; i < N_PASSED; i++) {
+                pass_memfd(3 + i, "");
+                p += sprintf(p, "%sentry-%i~1", i > 0 ? ":" : "", i);
+        }
+        (void) snprintf(number, sizeof(number), "%i", N_PASSED);
+        pass_fds(number, names);
+        free(names);
+
+        start = clock_usec(CLOCK_PROCESS_CPUTIME_ID);
+        store = open_store();
+        CHECK_EQUAL(libluo_store_count(store), N_PASSED);
+        for (size_t i = 0; i < libluo_store_count(store); i++) {
+                (void) snprintf(name, sizeof(name), "entry-%zu", i);
+                CHECK_STRING(name_of(store, i), name);
+                int fd = libluo_store_get_fd(store, name, 0);
+                CHECK(fd >= 0);
+                close_fd(fd);
+        }
+        CHECK(clock_usec(CLOCK_PROCESS_CPUTIME_ID) - start < LIMIT_USEC);
+
+        pid = start_reader();
+        start = clock_usec(CLOCK_PROCESS_CPUTIME_ID);
+        for (int i = 0; i < N_PUTS; i++) {
+                (void) snprintf(name, sizeof(name), "put-%i", i);
+                CHECK_EQUAL(libluo_store_put_data(store, name, "x", 1, 0), 0);
+        }
+        CHECK(clock_usec(CLOCK_PROCESS_CPUTIME_ID) - start < LIMIT_USEC);
+        CHECK_EQUAL(libluo_store_count(store), N_PASSED + N_PUTS);
+
+        REQUIRE(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+        libluo_store_free(store);
+}
+
+/* A service manager that reads nothing: the time limit holds for sending, too. */
+static void run_full_socket(void) {
+        uint64_t start = now_usec();
+        libluo_store *store;
+        char text[512];
+        int fd;
+
+        start_manager();
+        give_room("16");
+        store = open_store();
+        do
+                fd = libluo_store_barrier_fd(store, 0);
+        while (fd >= 0 && fcntl(fd, F_DUPFD_CLOEXEC, 3) >= 0);
+        CHECK_EQUAL(fd, -ETIMEDOUT);
+        CHECK_EQUAL(libluo_store_barrier_fd(store, 10000), -ETIMEDOUT);
+        CHECK_EQUAL(libluo_store_barrier(store, 200000), -ETIMEDOUT);
+        CHECK_EQUAL(libluo_store_barrier(store, 0), -ETIMEDOUT);
+        CHECK(now_usec() - start >= 200000 && now_usec() - start < 20 * USEC_PER_SEC);
+
+        /* With room again, it is as it was */
+        while (receive(text, &fd))
+                close_fd(fd);
+        CHECK_EQUAL(libluo_notify("READY=1"), 0);
+        CHECK_MESSAGE("READY=1", false);
+        libluo_store_free(store);
+}
+
+static void run_barrier_fd(void) {
+        struct pollfd p = {};
+        libluo_store *store;
+        char text[512];
+        int fd;
+
+        start_manager();
+        store = open_store();
+        p.fd = libluo_store_barrier_fd(store, 0);
+        REQUIRE(p.fd >= 0);
+        CHECK(fcntl(p.fd, F_GETFD) & FD_CLOEXEC);
+        CHECK_EQUAL(poll(&p, 1, 0), 0);
+        REQUIRE(receive(text, &fd));
+        CHECK_STRING(text, "BARRIER=1");
+        CHECK_EQUAL(poll(&p, 1, 0), 0);
+        close_fd(fd);
+        CHECK_EQUAL(poll(&p, 1, 0), 1);
+        CHECK(p.revents & POLLHUP);
+        close_fd(p.fd);
+        libluo_store_free(store);
+}
+
+struct mapped {
+        uint32_t version, n;
+};
+
+static void run_map(void) {
+        struct mapped *m = NULL, *other = NULL;
+        libluo_store *store;
+        const void *data = NULL;
+        size_t size = 0;
+        void *p = NULL;
+        int fd;
+
+        start_manager();
+        give_room("16");
+        store = open_store();
+
+        CHECK_EQUAL(libluo_store_map(store, "state", sizeof(*m), 7, 0, &p), 0);
+        m = p;
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state", true);
+        CHECK(m->version == 7 && m->n == 0);
+        m->n = 5;
+        CHECK_EQUAL(libluo_store_map(store, "state", sizeof(*m), 7, 0, &p), 1);
+        other = p;
+        CHECK(other != m && other->n == 5);
+        check_no_message();
+        munmap(m, sizeof(*m));
+        munmap(other, sizeof(*other));
+
+        p = NULL;
+        CHECK_EQUAL(libluo_store_map(store, "state", sizeof(*m), 8, 0, &p), -ESTALE);
+        CHECK_EQUAL(libluo_store_map(store, "state", sizeof(*m) + 1, 7, 0, &p), -EMSGSIZE);
+        CHECK_EQUAL(libluo_store_map(store, "state", 3, 7, 0, &p), -EINVAL);
+        CHECK_EQUAL(libluo_store_map_data(store, "state", 0, &data, &size), -EISNAM); /* not sealed */
+        CHECK(!p && !data && size == 0);
+
+        CHECK_EQUAL(libluo_store_put_data(store, "data", "12345678", 8, 0), 0);
+        CHECK_EQUAL(libluo_store_map(store, "data", 8, 0x34333231, 0, &p), -EROFS);
+        CHECK_EQUAL(libluo_store_map_data(store, "data", 0, &data, &size), 0);
+        CHECK(size == 8 && memcmp(data, "12345678", 8) == 0);
+        munmap((void *) data, size);
+        CHECK_EQUAL(libluo_store_put_data(store, "empty", "", 0, 0), 0);
+        CHECK_EQUAL(libluo_store_map_data(store, "empty", 0, &data, &size), 0);
+        CHECK(!data && size == 0);
+
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        CHECK_EQUAL(libluo_store_put_fd(store, "socket", fd, 0), 0);
+        CHECK_EQUAL(libluo_store_map(store, "socket", 8, 7, 0, &p), -EISNAM);
+        CHECK_EQUAL(libluo_store_map_data(store, "socket", 0, &data, &size), -EISNAM);
+        libluo_store_free(store);
+}
+
+/* vm.memfd_noexec is of the PID namespace: the value, and what may be expected */
+static void with_noexec(const char *value) {
+        int status, fd;
+        pid_t pid;
+
+        if (unshare(CLONE_NEWPID) < 0) {
+                printf("# not tried with vm.memfd_noexec=%s: %s\n", value, strerror(errno));
+                return;
+        }
+        pid = fork();
+        REQUIRE(pid >= 0);
+        if (pid == 0) {
+                libluo_store *store;
+                struct mapped *m;
+                void *p = NULL;
+
+                fd = open("/proc/sys/vm/memfd_noexec", O_WRONLY | O_CLOEXEC);
+                if (fd < 0 || write(fd, value, strlen(value)) < 0) {
+                        printf("# not tried with vm.memfd_noexec=%s: %s\n", value, strerror(errno));
+                        fflush(stdout);
+                        _exit(0);
+                }
+                close_fd(fd);
+
+                CHECK(strcmp(value, "2") != 0 || memfd_create("x", MFD_CLOEXEC | MFD_EXEC_VALUE) < 0);
+                start_manager();
+                give_room("16");
+                store = open_store();
+                CHECK_EQUAL(libluo_store_map(store, "state", sizeof(*m), 7, 0, &p), 0);
+                m = p;
+                m->n = 1;
+                CHECK_EQUAL(libluo_store_put_data(store, "data", "text", 4, 0), 0);
+                check_data(store, "data", "text");
+
+                /* It does not have the seal that makes LUO bring it back so that it cannot be written */
+                fd = libluo_store_get_fd(store, "state", 0);
+                CHECK_EQUAL(fcntl(fd, F_GET_SEALS) & F_SEAL_EXEC_VALUE, 0);
+                libluo_preflight preflight;
+                CHECK_EQUAL(libluo_fd_preflight(fd, &preflight, sizeof(preflight)), 0);
+                CHECK_EQUAL(preflight.verdict, LIBLUO_VERDICT_FINE);
+                CHECK_EQUAL(preflight.losses, 0);
+                close_fd(fd);
+                libluo_store_free(store);
+                fflush(stdout);
+                _exit(test_failed);
+        }
+        REQUIRE(waitpid(pid, &status, 0) == pid);
+        CHECK_EQUAL(status, 0);
+}
+
+static void run_noexec_1(void) {
+        with_noexec("1");
+}
+
+static void run_noexec_2(void) {
+        with_noexec("2");
 }
 
 #define IN_CHILD(name)                                                                                       \
@@ -607,6 +982,16 @@ IN_CHILD(barrier)
 IN_CHILD(names)
 IN_CHILD(no_manager)
 IN_CHILD(sessions)
+IN_CHILD(two_sockets)
+IN_CHILD(leave_foreign)
+IN_CHILD(several)
+IN_CHILD(crash_at_the_end)
+IN_CHILD(many)
+IN_CHILD(full_socket)
+IN_CHILD(barrier_fd)
+IN_CHILD(map)
+IN_CHILD(noexec_1)
+IN_CHILD(noexec_2)
 
 static const struct test_case cases[] = {
         { "nothing was passed", test_nothing_passed },
@@ -626,6 +1011,16 @@ static const struct test_case cases[] = {
         { "names", test_names },
         { "no service manager, and other errors", test_no_manager },
         { "what is no session", test_sessions },
+        { "several passed under one name", test_two_sockets },
+        { "foreign entries that stay the caller's", test_leave_foreign },
+        { "several under one name", test_several },
+        { "a crash before the other name is removed", test_crash_at_the_end },
+        { "thousands of names", test_many },
+        { "a service manager that does not read", test_full_socket },
+        { "a barrier to poll for", test_barrier_fd },
+        { "memory that lives on", test_map },
+        { "vm.memfd_noexec=1", test_noexec_1 },
+        { "vm.memfd_noexec=2", test_noexec_2 },
 };
 
 TEST_MAIN(cases)
