@@ -189,9 +189,6 @@ int libluo_internal_read_file(int fd, uint64_t maximum, uint8_t **ret_data, size
 /* Makes a memfd that is sealed against all change. Returns an fd, -EFAULT, or the errors of libluo_memfd_new(). */
 int libluo_internal_sealed_memfd(const char *name, const void *data, size_t size);
 
-/* Makes a memfd of size bytes, all of them zero and with memory of their own. Errors as libluo_memfd_new(). */
-int libluo_internal_filled_memfd(const char *name, size_t size);
-
 /* How long a message may wait for room in the service manager's socket */
 #define LUO_NOTIFY_TIMEOUT_USEC (60 * USEC_PER_SEC)
 

@@ -122,19 +122,3 @@ fail:
         close_fd(fd);
         return r;
 }
-
-int libluo_internal_filled_memfd(const char *name, size_t size) {
-        int fd;
-
-        fd = libluo_memfd_new(name, size, LIBLUO_MEMFD_SEALABLE);
-        if (fd < 0)
-                return fd;
-
-        /* Memory now: a write to a mapping that finds none is the end of the process, by SIGBUS. */
-        if (size > 0 && fallocate(fd, 0, 0, (off_t) size) < 0) {
-                close_fd(fd);
-                return -ENOMEM;
-        }
-
-        return fd;
-}
