@@ -8,20 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <linux/kcmp.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "fd-store.h"
 #include "internal.h"
 #include "memory.h"
-
-#ifndef F_DUPFD_QUERY
-#define F_DUPFD_QUERY 1027 /* Linux 6.10 */
-#endif
-
-#define F_SEAL_EXECUTE 0x0020 /* F_SEAL_EXEC, Linux 6.3 */
 
 void fd_store_init(struct fd_store *store, size_t max, int epoll) {
         *store = (struct fd_store) { .max = max, .epoll = epoll };
@@ -34,16 +26,6 @@ void fd_store_done(struct fd_store *store) {
         while ((entry = TAILQ_FIRST(&store->list)))
                 fd_store_remove(store, entry);
         hash_table_done(&store->inodes);
-}
-
-static bool is_same_open_file(int a, int b) {
-        int r;
-
-        r = fcntl(a, F_DUPFD_QUERY, b);
-        if (r >= 0)
-                return r > 0;
-
-        return syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, a, b) == 0;
 }
 
 static uint64_t inode_key(int fd) {
@@ -61,7 +43,8 @@ int fd_store_add(struct fd_store *store, int fd, const char *name, bool poll, bo
 
         key = inode_key(fd);
         for (struct hash_item *item = hash_table_find(&store->inodes, key); item; item = hash_item_next(item))
-                if (is_same_open_file(HASH_CONTAINER(item, struct stored_fd, by_inode)->fd, fd))
+                if (libluo_internal_same_description(
+                            HASH_CONTAINER(item, struct stored_fd, by_inode)->fd, fd))
                         return 0;
 
         entry = calloc(1, sizeof(*entry));
@@ -115,9 +98,7 @@ struct copy {
         dev_t device;
         ino_t inode;
         int fd; /* or the negative errno that there is none for */
-        mode_t mode;
-        uid_t uid;
-        gid_t gid;
+        libluo_entry description;
 };
 
 struct copies {
@@ -138,7 +119,9 @@ static struct copy *find_copy(const struct copies *copies, const struct stat *st
         return NULL;
 }
 
-static int make_copy(struct copies *copies, int fd, const struct stat *st, struct copy **ret) {
+static int make_copy(struct copies *copies, int fd, const struct stat *st, const libluo_entry *description,
+        struct copy **ret) {
+
         struct copy *copy;
         int seals;
 
@@ -153,9 +136,7 @@ static int make_copy(struct copies *copies, int fd, const struct stat *st, struc
                 .next = copies->list,
                 .device = st->st_dev,
                 .inode = st->st_ino,
-                .mode = st->st_mode & 07777,
-                .uid = st->st_uid,
-                .gid = st->st_gid,
+                .description = *description,
         };
         if (hash_table_add(&copies->table, &copy->by_inode, hash_pair(st->st_dev, st->st_ino)) < 0) {
                 free(copy);
@@ -169,35 +150,29 @@ static int make_copy(struct copies *copies, int fd, const struct stat *st, struc
 }
 
 /* As libluo_bundle_take(), an open file with what is not LUO's to keep. */
-static int reopen(int fd, const struct copy *copy) {
-        char path[64];
-        int flags, reopened;
-        off_t offset;
+static int reopen(const struct copy *copy, const libluo_entry *description) {
+        int fd;
 
-        flags = fcntl(fd, F_GETFL);
-        offset = lseek(fd, 0, SEEK_CUR);
-        if (flags < 0)
-                return -errno;
-
-        (void) snprintf(path, sizeof(path), "/proc/self/fd/%i", copy->fd);
-        reopened = open(path, (flags & (O_ACCMODE | O_APPEND)) | O_CLOEXEC);
-        if (reopened < 0)
-                return -errno;
-        if (offset > 0 && lseek(reopened, offset, SEEK_SET) < 0) {
-                close_fd(reopened);
+        fd = libluo_internal_open_link(copy->fd, description->open_flags);
+        if (fd >= 0 && description->offset > 0 && lseek(fd, (off_t) description->offset, SEEK_SET) < 0) {
+                close_fd(fd);
                 return -EACCES;
         }
 
-        return reopened;
+        return fd;
 }
 
 static int copy_entry(struct copies *copies, struct stored_fd *entry, bool (*is_busy)(void *userdata, int fd),
         void *userdata) {
 
+        libluo_entry description = {};
         struct copy *copy;
         struct stat st;
         int fd, r;
 
+        r = libluo_internal_describe_fd(entry->fd, &description, &st);
+        if (r < 0)
+                return r;
         if (!memory_can_be_preserved(entry->fd, &st))
                 return -EOPNOTSUPP;
         if (is_busy(userdata, entry->fd))
@@ -205,38 +180,20 @@ static int copy_entry(struct copies *copies, struct stored_fd *entry, bool (*is_
 
         copy = find_copy(copies, &st);
         if (!copy) {
-                r = make_copy(copies, entry->fd, &st, &copy);
+                r = make_copy(copies, entry->fd, &st, &description, &copy);
                 if (r < 0)
                         return r;
         }
         if (copy->fd < 0)
                 return copy->fd;
 
-        fd = reopen(entry->fd, copy);
+        fd = reopen(copy, &description);
         if (fd < 0)
                 return fd;
 
         close_fd(entry->fd);
         entry->fd = fd;
         return 0;
-}
-
-/* The last step, as the mode may keep even the owner from opening the file. */
-static void restore_inode(const struct copy *copy) {
-        struct stat st;
-        mode_t mode = copy->mode;
-        int seals = fcntl(copy->fd, F_GET_SEALS);
-
-        if (fstat(copy->fd, &st) < 0)
-                return;
-        if (seals >= 0 && seals & F_SEAL_EXECUTE)
-                mode = (mode & ~(mode_t) 0111) | (st.st_mode & 0111);
-
-        if (((st.st_uid != copy->uid || st.st_gid != copy->gid) &&
-                    fchown(copy->fd, copy->uid, copy->gid) < 0) ||
-                fchmod(copy->fd, mode) < 0)
-                fprintf(stderr, "luo-emulate: fd store: cannot restore owner and mode of a file: %s.\n",
-                        strerror(errno));
 }
 
 static void tell_loss(const struct stored_fd *entry, int error) {
@@ -278,8 +235,11 @@ void fd_store_copy(struct fd_store *store, bool (*is_busy)(void *userdata, int f
         }
 
         while ((copy = copies.list)) {
-                if (copy->fd >= 0)
-                        restore_inode(copy);
+                /* The last step, as the mode may keep even the owner from opening the file */
+                if (copy->fd >= 0 && libluo_internal_restore_inode(copy->fd, &copy->description) < 0)
+                        fprintf(stderr,
+                                "luo-emulate: fd store: cannot restore owner and mode of a file: %s.\n",
+                                strerror(errno));
                 close_fd(copy->fd);
                 copies.list = copy->next;
                 free(copy);

@@ -8,10 +8,10 @@
 
 #include <sys/ioctl.h>
 
+#include "answers.h"
 #include "internal.h"
 #include "kernel-abi.h"
 #include "process.h"
-#include "requests.h"
 
 /* A request that is being answered. */
 struct call {

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -65,27 +64,6 @@ int memory_allocate(int fd, off_t size) {
         return 0;
 }
 
-/* Opens the file anew for reading, for which its owner may have to let itself in. */
-static int open_for_reading(int fd) {
-        char path[64];
-        struct stat st;
-        int readable, r;
-
-        (void) snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
-        readable = open(path, O_RDONLY | O_CLOEXEC);
-        if (readable >= 0 || errno != EACCES)
-                return readable >= 0 ? readable : -errno;
-
-        /* The mode is not preserved, so that nobody can miss it */
-        if (fstat(fd, &st) < 0 || fchmod(fd, (st.st_mode & 07777) | 0400) < 0)
-                return -EACCES;
-
-        readable = open(path, O_RDONLY | O_CLOEXEC);
-        r = readable >= 0 ? readable : -errno;
-        (void) fchmod(fd, st.st_mode & 07777);
-        return r;
-}
-
 static int make_memfd(void) {
         int fd;
 
@@ -128,20 +106,22 @@ static int copy_content(int from, int to, off_t size) {
 }
 
 int memory_copy(int fd, off_t size, int seals, off_t offset) {
-        int from, to, r;
+        int flags, from = fd, to, r;
 
-        from = open_for_reading(fd);
+        flags = fcntl(fd, F_GETFL);
+        if (flags < 0)
+                return -errno;
+
+        /* The mode is not preserved, so that nobody can miss it where the owner has to let itself in */
+        if ((flags & O_ACCMODE) == O_WRONLY)
+                from = libluo_internal_reopen(fd, O_RDONLY);
         if (from < 0)
                 return from;
 
         to = make_memfd();
-        if (to < 0) {
+        r = to < 0 ? to : copy_content(from, to, size);
+        if (from != fd)
                 close_fd(from);
-                return to;
-        }
-
-        r = copy_content(from, to, size);
-        close_fd(from);
         if (r < 0)
                 goto fail;
 
