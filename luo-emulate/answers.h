@@ -16,6 +16,11 @@
 /* device.c */
 int64_t answer_open(struct supervisor *s, const struct seccomp_notif *request);
 int64_t answer_readlink(struct supervisor *s, const struct seccomp_notif *request);
+int64_t answer_stat(struct supervisor *s, const struct seccomp_notif *request);
+int64_t answer_statx(struct supervisor *s, const struct seccomp_notif *request);
+int64_t answer_access(struct supervisor *s, const struct seccomp_notif *request);
+int64_t answer_xattr(struct supervisor *s, const struct seccomp_notif *request);
+int64_t answer_io_uring_setup(struct supervisor *s, const struct seccomp_notif *request);
 
 /* luo-ioctl.c */
 int64_t answer_ioctl(struct supervisor *s, const struct seccomp_notif *request);

@@ -64,14 +64,35 @@ int memory_allocate(int fd, off_t size) {
         return 0;
 }
 
+/*
+ * LUO restores into files that vm.memfd_noexec says nothing about. Where it forbids MFD_EXEC (EACCES, with 2), and
+ * before Linux 6.3 (EINVAL), the file is what memfd_create(2) makes without a say.
+ */
 static int make_memfd(void) {
         int fd;
 
         fd = memfd_create("", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
-        if (fd < 0 && errno == EINVAL)
+        if (fd < 0 && (errno == EINVAL || errno == EACCES))
                 fd = memfd_create("", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
         return fd >= 0 ? fd : -errno;
+}
+
+/* As LUO does it: all may do everything, but for what the seals that the file had forbid. */
+static int restore_mode_and_seals(int fd, int seals) {
+        int present;
+
+        present = fcntl(fd, F_GET_SEALS);
+        if (present < 0)
+                return -errno;
+
+        /* A file that had to be made with F_SEAL_EXEC cannot get its x bits, but the seals that come of both can be had */
+        if (fchmod(fd, present & F_SEAL_EXEC_VALUE ? 0666 : 0777) < 0)
+                return -errno;
+        if (present & seals & F_SEAL_EXEC_VALUE)
+                seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+
+        return seals != 0 && fcntl(fd, F_ADD_SEALS, seals) < 0 ? -errno : 0;
 }
 
 static int copy_content(int from, int to, off_t size) {
@@ -125,11 +146,9 @@ int memory_copy(int fd, off_t size, int seals, off_t offset) {
         if (r < 0)
                 goto fail;
 
-        if (fchmod(to, 0777) < 0 || lseek(to, offset, SEEK_SET) < 0 ||
-                (seals != 0 && fcntl(to, F_ADD_SEALS, seals) < 0)) {
-                r = -errno;
+        r = lseek(to, offset, SEEK_SET) < 0 ? -errno : restore_mode_and_seals(to, seals);
+        if (r < 0)
                 goto fail;
-        }
 
         return to;
 

@@ -26,6 +26,30 @@ static int64_t answer(struct supervisor *s, const struct seccomp_notif *request)
 #endif
         case SYS_readlinkat:
                 return answer_readlink(s, request);
+#ifdef SYS_newfstatat
+#ifdef SYS_stat
+        case SYS_stat:
+        case SYS_lstat:
+#endif
+        case SYS_newfstatat:
+        case SYS_fstat:
+                return answer_stat(s, request);
+#endif
+        case SYS_statx:
+                return answer_statx(s, request);
+#ifdef SYS_access
+        case SYS_access:
+#endif
+        case SYS_faccessat:
+        case SYS_faccessat2:
+                return answer_access(s, request);
+        case SYS_getxattr:
+        case SYS_lgetxattr:
+        case SYS_listxattr:
+        case SYS_llistxattr:
+                return answer_xattr(s, request);
+        case SYS_io_uring_setup:
+                return answer_io_uring_setup(s, request);
         case SYS_reboot:
                 return answer_reboot(s, request);
         case SYS_truncate:
