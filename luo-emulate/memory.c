@@ -126,6 +126,25 @@ static int copy_content(int from, int to, off_t size) {
         return r;
 }
 
+/* What was stored for writing only has to be read. Its mode may keep even the owner out: it is changed for a moment, when no
+ * process is left that could see it. */
+static int open_for_reading(int fd) {
+        struct stat st;
+        int r;
+
+        r = libluo_internal_open_link(fd, O_RDONLY);
+        if (r != -EACCES || fstat(fd, &st) < 0 || fchmod(fd, (st.st_mode & 07777) | 0600) < 0)
+                return r;
+
+        r = libluo_internal_open_link(fd, O_RDONLY);
+        if (fchmod(fd, st.st_mode & 07777) < 0) {
+                close_fd(r);
+                return -EACCES;
+        }
+
+        return r;
+}
+
 int memory_copy(int fd, off_t size, int seals, off_t offset) {
         int flags, from = fd, to, r;
 
@@ -133,9 +152,8 @@ int memory_copy(int fd, off_t size, int seals, off_t offset) {
         if (flags < 0)
                 return -errno;
 
-        /* The mode is not preserved, so that nobody can miss it where the owner has to let itself in */
         if ((flags & O_ACCMODE) == O_WRONLY)
-                from = libluo_internal_reopen(fd, O_RDONLY);
+                from = open_for_reading(fd);
         if (from < 0)
                 return from;
 
