@@ -528,9 +528,10 @@ static int open_anew(int fd) {
 }
 
 /*
- * Stores an entry in the place of others. The service manager handles messages in order, and can remove by name only: so
- * the new one is stored under another name, then the old one is removed, and then the new one gets the name. What cannot
- * be opened anew, and so not stored twice, keeps the other name. Should something fail, the next put goes on from there.
+ * Stores an entry in the place of others. The service manager handles messages in order, and can remove by name only:
+ * so the new one is stored under another name, then the old one is removed, and then the new one gets the name. What
+ * cannot be opened anew, and so not stored twice, keeps the other name. Should something fail, the next put goes on
+ * from there.
  */
 static int replace(libluo_store *s, struct store_entry *e, int fd, uint32_t flags, bool *ret_stored) {
         uint64_t generation = next_generation(s, e->name);
