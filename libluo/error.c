@@ -59,7 +59,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case ENODATA:
                 return "the file could not be preserved by the previous system";
         case ENODEV:
-                return "this system has no Live Update Orchestrator (Linux 6.19, and kho=on liveupdate=on)";
+                return "the kernel has no Live Update Orchestrator (Linux 6.19, and kho=on liveupdate=on)";
         case ENOENT:
                 return "there is nothing of that name or token";
         case ENOLINK:
