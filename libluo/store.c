@@ -515,12 +515,13 @@ static uint64_t next_generation(const libluo_store *s, const char *name) {
  * file once: for a moment it gets this one in addition.
  */
 static int open_anew(int fd) {
-        off_t offset = lseek(fd, 0, SEEK_CUR);
+        off_t offset;
         int other_fd;
 
         if (libluo_internal_is_memory(fd) <= 0)
                 return -EOPNOTSUPP;
 
+        offset = lseek(fd, 0, SEEK_CUR);
         other_fd = libluo_internal_open_link(fd, fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND));
         if (other_fd >= 0 && offset > 0)
                 (void) lseek(other_fd, offset, SEEK_SET);
