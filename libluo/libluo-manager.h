@@ -21,9 +21,10 @@ extern "C" {
 /* ----------------------------------------------------------------------------------------- shared bundles ---- */
 
 /*
- * libluo_bundle_writer_add_shared(): like libluo_bundle_writer_add(), for a file that several bundles have: it is preserved
- * in shared, a bundle that is written in a session of its own, unless it is there already, and writer gets an entry that
- * refers to it. All entries of a bundle that are shared have to be in the same one; both are to be written.
+ * libluo_bundle_writer_add_shared(): like libluo_bundle_writer_add(), for a file that several bundles have: it is
+ * preserved in shared, a bundle that is written in a session of its own, unless it is there already, and writer gets
+ * an entry that refers to it. All entries of a bundle that are shared have to be in the same one; both are to be
+ * written.
  *
  * Returns 0, the errors of libluo_bundle_writer_add(), or, with no entry made, the errors of libluo_session_get_name()
  * for the session of shared, or
@@ -54,9 +55,9 @@ int libluo_bundle_set_shared(libluo_bundle *bundle, libluo_bundle *shared);
 
 /*
  * libluo_bundle_get_memory(): how much memory is charged to a control group whose process takes all entries but those
- * that are skipped (skip[i] is not 0; skip may be NULL, otherwise n_skip is the count of entries), and perhaps a little less:
- * for each file, however many of the remaining entries have it, what libluo_entry.memory says, and 1/256 of that and
- * 16 KiB on top. Lost entries cost nothing. Returns 0, or
+ * that are skipped (skip[i] is not 0; skip may be NULL, otherwise n_skip is the count of entries), and perhaps a
+ * little less: for each file, however many of the remaining entries have it, what libluo_entry.memory says, and 1/256
+ * of that and 16 KiB on top. Lost entries cost nothing. Returns 0, or
  *   -EINVAL  n_skip is not the count of entries
  *   -ENOMEM
  */
