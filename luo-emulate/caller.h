@@ -2,25 +2,17 @@
 #pragma once
 
 /*
- * How system calls are answered. Each function returns what the system call returns (a negative errno if it fails), or
- * one of the values below.
+ * What answers to system calls use: the caller's file descriptors, memory and paths.
  */
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <linux/seccomp.h>
 
 #include "supervisor.h"
-
-#define ANSWER_CONTINUE INT64_MIN   /* let the kernel do it */
-#define ANSWER_NONE (INT64_MIN + 1) /* it is answered already, or never will be */
-
-/* requests.c */
-int64_t answer_open(struct supervisor *s, const struct seccomp_notif *request);
-int64_t answer_readlink(struct supervisor *s, const struct seccomp_notif *request);
-int64_t answer_reboot(struct supervisor *s, const struct seccomp_notif *request);
 
 /*
  * False if the caller is gone, or does not wait any more. Its id may be another process's then: what was found by the id
@@ -43,15 +35,3 @@ bool request_parse_fd_link(const char *path, pid_t tid, pid_t *ret_tid, int *ret
 /* Reads a path of the caller and makes it absolute. False if it cannot be one of interest. */
 bool request_read_path(
         const struct seccomp_notif *request, int folder_fd, uint64_t address, char ret[static PATH_MAX]);
-
-/* luo-ioctl.c */
-int64_t answer_ioctl(struct supervisor *s, const struct seccomp_notif *request);
-
-/* frozen.c: what the size and the seals of a preserved file forbid */
-int64_t answer_open_truncating(struct supervisor *s, const struct seccomp_notif *request, const char *path);
-int64_t answer_truncate(struct supervisor *s, const struct seccomp_notif *request);
-int64_t answer_madvise(struct supervisor *s, const struct seccomp_notif *request);
-int64_t answer_ftruncate(struct supervisor *s, const struct seccomp_notif *request);
-int64_t answer_fallocate(struct supervisor *s, const struct seccomp_notif *request);
-int64_t answer_add_seals(struct supervisor *s, const struct seccomp_notif *request);
-int64_t answer_write(struct supervisor *s, const struct seccomp_notif *request);
