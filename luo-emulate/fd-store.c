@@ -168,7 +168,7 @@ static void copy_entry(struct fd_store *store, struct stored_fd *entry,
         }
 
         /* The last step, as the mode may keep even the owner from opening the file */
-        if (libluo_internal_restore_inode(copy, &description) < 0)
+        if (libluo_internal_restore_inode(copy, &description, false) < 0)
                 fprintf(stderr, "luo-emulate: fd store: cannot restore owner and mode of a file: %s.\n",
                         strerror(errno));
         close_fd(copy);

@@ -8,6 +8,7 @@
 
 #include <linux/magic.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include "internal.h"
@@ -126,6 +127,24 @@ static int copy_content(int from, int to, off_t size) {
         return r;
 }
 
+/* Opens the file anew for reading, for which its owner may have to let itself in. */
+static int open_for_reading(int fd) {
+        struct stat st;
+        int readable;
+
+        readable = libluo_internal_open_link(fd, O_RDONLY);
+        if (readable != -EACCES)
+                return readable;
+
+        /* The mode is not preserved, so that nobody can miss it */
+        if (fstat(fd, &st) < 0 || fchmod(fd, (st.st_mode & 07777) | 0400) < 0)
+                return -EACCES;
+
+        readable = libluo_internal_open_link(fd, O_RDONLY);
+        (void) fchmod(fd, st.st_mode & 07777);
+        return readable;
+}
+
 int memory_copy(int fd, off_t size, int seals, off_t offset) {
         int flags, from = fd, to, r;
 
@@ -133,9 +152,8 @@ int memory_copy(int fd, off_t size, int seals, off_t offset) {
         if (flags < 0)
                 return -errno;
 
-        /* The mode is not preserved, so that nobody can miss it where the owner has to let itself in */
         if ((flags & O_ACCMODE) == O_WRONLY)
-                from = libluo_internal_reopen(fd, O_RDONLY);
+                from = open_for_reading(fd);
         if (from < 0)
                 return from;
 
