@@ -21,9 +21,10 @@ extern "C" {
 /* ----------------------------------------------------------------------------------------- shared bundles ---- */
 
 /*
- * libluo_bundle_writer_add_shared(): like libluo_bundle_writer_add(), for a file that several bundles have: it is preserved
- * in shared, a bundle that is written in a session of its own, unless it is there already, and writer gets an entry that
- * refers to it. All entries of a bundle that are shared have to be in the same one; both are to be written.
+ * libluo_bundle_writer_add_shared(): like libluo_bundle_writer_add(), for a file that several bundles have: it is
+ * preserved in shared, a bundle that is written in a session of its own, unless it is there already, and writer gets
+ * an entry that refers to it. All entries of a bundle that are shared have to be in the same one; both are to be
+ * written.
  *
  * Returns 0, the errors of libluo_bundle_writer_add(), or, with no entry made, the errors of libluo_session_get_name()
  * for the session of shared, or
@@ -54,9 +55,9 @@ int libluo_bundle_set_shared(libluo_bundle *bundle, libluo_bundle *shared);
 
 /*
  * libluo_bundle_get_memory(): how much memory is charged to a control group whose process takes all entries but those
- * that are skipped (skip[i] is not 0; skip may be NULL, otherwise n_skip is the count of entries), and perhaps a little less:
- * for each file, however many of the remaining entries have it, what libluo_entry.memory says, and 1/256 of that and
- * 16 KiB on top. Lost entries cost nothing. Returns 0, or
+ * that are skipped (skip[i] is not 0; skip may be NULL, otherwise n_skip is the count of entries), and perhaps a
+ * little less: for each file, however many of the remaining entries have it, what libluo_entry.memory says, and 1/256
+ * of that and 16 KiB on top. Lost entries cost nothing. Returns 0, or
  *   -EINVAL  n_skip is not the count of entries
  *   -ENOMEM
  */
@@ -78,10 +79,11 @@ int libluo_device_holder(pid_t *ret_pid, char *ret_name, size_t name_size);
 /* ----------------------------------------------------------------------------------- the log of a shutdown ---- */
 
 /*
- * For systemd-shutdown and journald: the kernel's log records that nobody was left to read, in a memfd that is preserved
- * like any other. It is a ring of fixed size: the newest records are kept, the others are counted. All its memory is
- * allocated when it is made, so that it can be written to after it was preserved, until the kexec system call itself; what
- * a kexec cuts off in the middle costs that record and no other. docs/format.md describes it byte by byte.
+ * For systemd-shutdown and journald: the kernel's log records that nobody was left to read, in a memfd that is
+ * preserved like any other. It is a ring of fixed size: the newest records are kept, the others are counted. All its
+ * memory is allocated when it is made, so that it can be written to after it was preserved, until the kexec system
+ * call itself; what a kexec cuts off in the middle costs that record and no other. docs/format.md describes it byte
+ * by byte.
  */
 typedef struct libluo_log libluo_log;
 
@@ -143,18 +145,18 @@ int libluo_log_get_fd(const libluo_log *log);
 int libluo_log_drain(libluo_log *log, int kmsg_fd);
 
 /*
- * libluo_log_skip(): what comes before first_sequence is not wanted any more, as somebody else has read it from the kernel
- * (journald, which goes on reading until it is ended). A reader will not see it. Never brings back what was skipped
- * before. Records that are in the log already are stamped with the time of this call: they come after all that was logged
- * by somebody else until then. Returns 0, or
+ * libluo_log_skip(): what comes before first_sequence is not wanted any more, as somebody else has read it from the
+ * kernel (journald, which goes on reading until it is ended). A reader will not see it. Never brings back what was
+ * skipped before. Records that are in the log already are stamped with the time of this call: they come after all
+ * that was logged by somebody else until then. Returns 0, or
  *   -EINVAL  the log was opened by libluo_log_open(), or is NULL
  */
 int libluo_log_skip(libluo_log *log, uint64_t first_sequence);
 
 /*
- * libluo_log_open(): reads a log that the previous system left. Nothing in it is trusted: it is copied before it is looked
- * at, and every record has a checksum. fd is borrowed, and read from its start. max_size is in bytes, for what the
- * caller is ready to take. Returns 0, or
+ * libluo_log_open(): reads a log that the previous system left. Nothing in it is trusted: it is copied before it is
+ * looked at, and every record has a checksum. fd is borrowed, and read from its start. max_size is in bytes, for what
+ * the caller is ready to take. Returns 0, or
  *   -EBADMSG          it is no log, damaged beyond use, or larger than max_size
  *   -EPROTONOSUPPORT  a later version wrote it that this one cannot read
  *   -EACCES           it cannot be opened for reading
@@ -163,9 +165,9 @@ int libluo_log_skip(libluo_log *log, uint64_t first_sequence);
 int libluo_log_open(int fd, uint64_t max_size, libluo_log **ret_log);
 
 /*
- * libluo_log_next(): the next record of an opened log, oldest first; sequence numbers go up. A damaged record is left out
- * and counted; where it cannot be said where the next one begins, that was the last. data of *ret_record belongs to the log
- * and is valid until the next call. Returns 1, 0 after the last record, or
+ * libluo_log_next(): the next record of an opened log, oldest first; sequence numbers go up. A damaged record is left
+ * out and counted; where it cannot be said where the next one begins, that was the last. data of *ret_record belongs
+ * to the log and is valid until the next call. Returns 1, 0 after the last record, or
  *   -EINVAL  the log was made by libluo_log_new(), or an argument is NULL
  */
 int libluo_log_next(libluo_log *log, libluo_log_record *ret_record);

@@ -32,8 +32,8 @@ static int open_unnamed(void) {
 }
 
 /*
- * A file that was made with MFD_NOEXEC_SEAL, as all are that ask for nothing else where vm.memfd_noexec=1, cannot be written
- * any more when LUO has restored it. So ask for MFD_EXEC, which vm.memfd_noexec=2 refuses.
+ * A file that was made with MFD_NOEXEC_SEAL, as all are that ask for nothing else where vm.memfd_noexec=1, cannot be
+ * written any more when LUO has restored it. So ask for MFD_EXEC, which vm.memfd_noexec=2 refuses.
  */
 static int make(const char *name, unsigned flags) {
         int fd;

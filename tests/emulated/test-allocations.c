@@ -66,7 +66,10 @@ static size_t count_fds(void) {
         return n;
 }
 
-/* Runs a scenario with each of its allocations failing in turn, until none is left to fail. Returns how many there were. */
+/*
+ * Runs a scenario with each of its allocations failing in turn, until none is left to fail. Returns how many there
+ * were.
+ */
 static int try_all(int (*scenario)(void)) {
         size_t n_fds = count_fds();
 

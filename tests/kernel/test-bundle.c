@@ -123,7 +123,7 @@ static int sparse_memfd(void) {
 
 static void test_build_sparse(void) {
         int session_fd = create("sparse"), fd = sparse_memfd(), sealed_fd = sparse_memfd(),
-            empty_fd = memfd("");
+            empty_fd = memfd(""), endless_fd = memfd("");
         libluo_bundle_writer *bundle = new_bundle(session_fd);
 
         REQUIRE(lseek(fd, 7, SEEK_SET) == 7);
@@ -137,6 +137,11 @@ static void test_build_sparse(void) {
         REQUIRE(ftruncate(empty_fd, MIB) == 0);
         CHECK_EQUAL(libluo_bundle_writer_add(bundle, empty_fd, "all hole", 0), 0);
         CHECK_EQUAL(libluo_bundle_writer_add(bundle, reopen(empty_fd, O_RDONLY), "all hole again", 0), 0);
+
+        /* Filling this would be the end of the machine */
+        REQUIRE(ftruncate(endless_fd, (off_t) 8 << 40) == 0);
+        CHECK_EQUAL(libluo_bundle_writer_add(bundle, endless_fd, "endless", 0), -EOVERFLOW);
+        CHECK_EQUAL(allocated(endless_fd), 0);
 
         /* Written to after it was preserved: a hole no longer */
         REQUIRE(pwrite(fd, "late", 4, 2 * MIB) == 4);
@@ -314,7 +319,7 @@ static void test_take_shared(void) {
 static void check_memory(const libluo_bundle *bundle) {
         const uint64_t pages = 8 << 20, more = 16 << 10;
         uint64_t all, one, none;
-        uint8_t skip[4] = { 0, 1, 1, 1 };
+        uint8_t skip[5] = { 0, 1, 1, 1, 0 };
         libluo_entry e;
 
         CHECK_EQUAL(libluo_bundle_get(bundle, 0, &e, sizeof(e)), 0);
@@ -324,17 +329,21 @@ static void check_memory(const libluo_bundle *bundle) {
         CHECK_EQUAL(e.flags, LIBLUO_ENTRY_DUPLICATE);
         CHECK_EQUAL(e.memory, MIB);
 
+        CHECK_EQUAL(libluo_bundle_get(bundle, 4, &e, sizeof(e)), 0);
+        CHECK_EQUAL(e.lost, EOVERFLOW);
+        CHECK_EQUAL(e.memory, 0);
+
         CHECK_EQUAL(libluo_bundle_get_memory(bundle, NULL, 0, &all), 0);
         CHECK_EQUAL(all, 2 * (pages + pages / 256 + more) + MIB + MIB / 256 + more);
-        CHECK_EQUAL(libluo_bundle_get_memory(bundle, skip, 4, &one), 0);
+        CHECK_EQUAL(libluo_bundle_get_memory(bundle, skip, 5, &one), 0);
         CHECK_EQUAL(one, pages + pages / 256 + more);
         skip[0] = 1;
-        CHECK_EQUAL(libluo_bundle_get_memory(bundle, skip, 4, &none), 0);
+        CHECK_EQUAL(libluo_bundle_get_memory(bundle, skip, 5, &none), 0);
         CHECK_EQUAL(none, 0);
         skip[3] = 0;
-        CHECK_EQUAL(libluo_bundle_get_memory(bundle, skip, 4, &one), 0);
+        CHECK_EQUAL(libluo_bundle_get_memory(bundle, skip, 5, &one), 0);
         CHECK_EQUAL(one, MIB + MIB / 256 + more);
-        CHECK_EQUAL(libluo_bundle_get_memory(bundle, skip, 3, &one), -EINVAL);
+        CHECK_EQUAL(libluo_bundle_get_memory(bundle, skip, 4, &one), -EINVAL);
 }
 
 static void test_take_sparse(void) {

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A file on a server that does not answer: a FUSE file system of this process's own, whose server gets its root opened and
- * then nothing any more. Who asks such a file something waits until he is killed.
+ * A file on a server that does not answer: a FUSE file system of this process's own, whose server gets its root
+ * opened and then nothing any more. Who asks such a file something waits until he is killed.
  */
 
 #include <errno.h>

@@ -6,6 +6,7 @@
  */
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <time.h>
 #include <unistd.h>
@@ -384,6 +385,7 @@ static void test_strerror(void) {
                         CHECK(strcmp(libluo_strerror(errors[i]), libluo_strerror(errors[j])) != 0);
         }
         CHECK_STRING(libluo_strerror(-EXDEV), "unknown error");
+        CHECK_STRING(libluo_strerror(INT_MIN), "unknown error");
         CHECK_STRING(libluo_strerror(0), "success");
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What the preflight says of files when nothing is preserved. tests/kernel/test-bundle.c compares it with the kernel. */
+/*
+ * What the preflight says of files when nothing is preserved. tests/kernel/test-bundle.c compares it with the kernel.
+ */
 
 #include <fcntl.h>
 #include <signal.h>
