@@ -263,29 +263,13 @@ static struct stat device_stat(void) {
         return st;
 }
 
-static bool is_device_fd(struct supervisor *s, const struct seccomp_notif *request, int fd) {
-        struct object *object;
-
-        if (TAILQ_EMPTY(&s->object_list))
-                return false;
-
-        object = object_find(s, (pid_t) request->pid, fd);
-        return object && !object->session;
-}
-
-/* Whether what "at" functions name is the device: by path, or with AT_EMPTY_PATH by the file descriptor. */
 static bool names_device(struct supervisor *s, const struct seccomp_notif *request, int folder_fd,
         uint64_t address, int flags) {
 
         char path[PATH_MAX];
 
-        if (request_read_path(request, folder_fd, address, path))
-                return leads_to_device(s, (pid_t) request->pid, path, !(flags & AT_SYMLINK_NOFOLLOW));
-
-        return flags & AT_EMPTY_PATH &&
-                (address == 0 ||
-                        process_read_string((pid_t) request->pid, address, path, sizeof(path)) == 0) &&
-                is_device_fd(s, request, folder_fd);
+        return request_read_path(request, folder_fd, address, path) &&
+                leads_to_device(s, (pid_t) request->pid, path, !(flags & AT_SYMLINK_NOFOLLOW));
 }
 
 static int64_t write_answer(struct supervisor *s, const struct seccomp_notif *request, uint64_t address,
@@ -312,9 +296,6 @@ int64_t answer_stat(struct supervisor *s, const struct seccomp_notif *request) {
                 found = names_device(s, request, AT_FDCWD, arguments[0], AT_SYMLINK_NOFOLLOW);
                 break;
 #endif
-        case SYS_fstat:
-                found = is_device_fd(s, request, (int) arguments[0]);
-                break;
         default: /* newfstatat(2) */
                 found = names_device(s, request, (int) arguments[0], arguments[1], (int) arguments[3]);
         }

@@ -32,7 +32,6 @@ static int64_t answer(struct supervisor *s, const struct seccomp_notif *request)
         case SYS_lstat:
 #endif
         case SYS_newfstatat:
-        case SYS_fstat:
                 return answer_stat(s, request);
 #endif
         case SYS_statx:

@@ -9,7 +9,7 @@
 CASE(0, device_cold_boot, "device: RETRIEVE_SESSION at a cold boot", "ENOENT")
 CASE(0, device_cloexec, "device: open with O_CLOEXEC", "ok, FD_CLOEXEC set")
 CASE(0, device_without_cloexec, "device: open without O_CLOEXEC", "ok, FD_CLOEXEC not set")
-CASE(0, device_is_character_device, "device: fstat", "character device")
+KERNEL_CASE(0, device_is_character_device, "device: fstat", "character device")
 CASE(0, device_stat, "device: stat and access",
         "stat character device, lstat character device, statx character device, mode 600, links 1, access F_OK ok, "
         "R_OK and W_OK ok, X_OK EACCES, readlink EINVAL")
