@@ -6,7 +6,7 @@ IMAGE = patched
 SECONDS = 600
 WHAT = all
 
-.PHONY: all demo compare check check-quick fuzz bench format clean clean-cache help
+.PHONY: all demo compare check check-quick check-series fuzz bench format clean clean-cache help
 
 all: ## build libluo and luoctl natively into build/
 	@scripts/build-native >/dev/null
@@ -22,6 +22,9 @@ check: ## all tests
 
 check-quick: ## the tests that need no VM
 	@scripts/check --quick
+
+check-series: ## build systemd with each patch in turn, and run its own unit tests (what changed; hours the first time)
+	@scripts/check-series
 
 fuzz: ## run the fuzzers for a while (SECONDS=600)
 	@scripts/fuzz $(SECONDS)
