@@ -67,8 +67,8 @@ int memory_allocate(int fd, off_t size) {
 
 /*
  * LUO restores into files that vm.memfd_noexec says nothing about. Where it forbids MFD_EXEC (EACCES, with 2), and
- * before Linux 6.3 (EINVAL), the file is what memfd_create(2) makes without a say. For a file that was of a tmpfs, and so has
- * F_SEAL_SEAL only, there is libluo's own way.
+ * before Linux 6.3 (EINVAL), the file is what memfd_create(2) makes without a say. For a file that was of a tmpfs, and
+ * so has F_SEAL_SEAL only, there is libluo's own way.
  */
 static int make_memfd(int seals) {
         int fd;
