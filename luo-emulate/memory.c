@@ -67,12 +67,15 @@ int memory_allocate(int fd, off_t size) {
 
 /*
  * LUO restores into files that vm.memfd_noexec says nothing about. Where it forbids MFD_EXEC (EACCES, with 2), and
- * before Linux 6.3 (EINVAL), the file is what memfd_create(2) makes without a say.
+ * before Linux 6.3 (EINVAL), the file is what memfd_create(2) makes without a say. For a file that was of a tmpfs, and
+ * so has F_SEAL_SEAL only, there is libluo's own way.
  */
-static int make_memfd(void) {
+static int make_memfd(int seals) {
         int fd;
 
         fd = memfd_create("", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+        if (fd < 0 && errno == EACCES && seals == F_SEAL_SEAL)
+                return libluo_memfd_new("", 0, 0);
         if (fd < 0 && (errno == EINVAL || errno == EACCES))
                 fd = memfd_create("", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
@@ -93,6 +96,7 @@ static int restore_mode_and_seals(int fd, int seals) {
         if (present & seals & F_SEAL_EXEC_VALUE)
                 seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 
+        seals &= ~present;
         return seals != 0 && fcntl(fd, F_ADD_SEALS, seals) < 0 ? -errno : 0;
 }
 
@@ -158,7 +162,7 @@ int memory_copy(int fd, off_t size, int seals, off_t offset) {
         if (from < 0)
                 return from;
 
-        to = make_memfd();
+        to = make_memfd(seals);
         r = to < 0 ? to : copy_content(from, to, size);
         if (from != fd)
                 close_fd(from);

@@ -7,6 +7,10 @@ import sys
 import traceback
 
 
+class Skip(Exception):
+    """A case that cannot be tried here; says why."""
+
+
 def run(cases, first=1, plan=None):
     """Runs (name, function) each, numbered from first on. The plan is of these, of more (a number), or left out (0)."""
     failed = 0
@@ -16,6 +20,8 @@ def run(cases, first=1, plan=None):
         try:
             function()
             print(f"ok {number} - {name}", flush=True)
+        except Skip as reason:
+            print(f"ok {number} - {name} # SKIP {reason}", flush=True)
         except Exception:  # whatever it is, the case failed
             failed = 1
             print(f"not ok {number} - {name}", flush=True)

@@ -167,9 +167,9 @@ class Store:
     def map(self, name: str, size: int, version: int) -> memoryview:
         """Memory of the service that lives on: size bytes, for reading and writing.
 
-        What is stored under the name is taken if it has this size, and if its first four bytes, an unsigned number in the
-        machine's order, are version. Where nothing is stored it is made, all zero but for the version, and stored. The
-        memory is mapped until the view and all that was made of it are gone. See libluo_store_map(3).
+        What is stored under the name is taken if it has this size, and if its first four bytes, an unsigned number in
+        the machine's order, are version. Where nothing is stored it is made, all zero but for the version, and stored.
+        The memory is mapped until the view and all that was made of it are gone. See libluo_store_map(3).
         """
         memory = c_void_p()
         size, version = _library.number("the size", size, 63), _library.number("the version", version, 32)
@@ -207,7 +207,8 @@ class Store:
     def barrier(self, timeout: float | None) -> None:
         """Waits until the service manager has handled all that was sent before, for so many seconds; None: any time.
 
-        From then on a crash of this process loses nothing. TimedOutError if it took longer. See libluo_store_barrier(3).
+        From then on a crash of this process loses nothing. TimedOutError if it took longer.
+        See libluo_store_barrier(3).
         """
         end = None if timeout is None else time.monotonic() + timeout
         # Waits here and not in the library, so that handlers of signals run meanwhile
