@@ -103,8 +103,8 @@ static int check_process(const struct arguments *arguments) {
 /* ---- fd stores ---- */
 
 /*
- * Of the two sessions of a LUOSession=NAME one came from the previous system, and the other, NAME.next, goes into the next.
- * Which of them it is, if it is one.
+ * Of the two sessions of a LUOSession=NAME one came from the previous system, and the other, NAME.next, goes into the
+ * next. Which of them it is, if it is one.
  */
 static enum survival session_of_setting(const struct unit_store *store, const char *name) {
         for (char **session = store->sessions; session && *session; session++) {
@@ -178,8 +178,8 @@ static bool is_shared(
 }
 
 /*
- * journald and udevd of systemd ask for FileDescriptorStorePreserve=yes to get sockets and the like through a soft-reboot.
- * Over a kexec these are lost by design, on every system: saying so would drown what matters.
+ * journald and udevd of systemd ask for FileDescriptorStorePreserve=yes to get sockets and the like through a
+ * soft-reboot. Over a kexec these are lost by design, on every system: saying so would drown what matters.
  */
 static bool is_expected(const struct unit_store *store, const struct verdict *verdict) {
         static const char prefix[] = "systemd-";

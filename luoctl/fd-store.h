@@ -10,7 +10,8 @@ int unit_stores_print(const struct arguments *arguments,
         int (*print)(const struct arguments *arguments, const struct unit_store *stores, size_t n_stores));
 
 /*
- * The units as an array of JSON. print_fd adds what is said of a file descriptor, whose number is counted over all units.
+ * The units as an array of JSON. print_fd adds what is said of a file descriptor, whose number is counted over all
+ * units.
  */
 void unit_stores_print_json(const struct unit_store *stores, size_t n_stores,
         void (*print_fd)(const struct stored_fd *fd, size_t number, const void *userdata, struct json *json),

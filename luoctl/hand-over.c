@@ -20,8 +20,8 @@
 #include "manager.h"
 
 /*
- * A hand-over that does not happen leaves nothing that could tell of it: so what is to survive is noted down on disk before the
- * kexec, and compared after it.
+ * A hand-over that does not happen leaves nothing that could tell of it: so what is to survive is noted down on disk
+ * before the kexec, and compared after it.
  */
 
 #define FOLDER "/var/lib/libluo"

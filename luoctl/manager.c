@@ -75,8 +75,8 @@ static int read_property(sd_bus *bus, const char *path, const char *name, char t
 }
 
 /*
- * What the kernel still has for a unit is no entry of the store, but has a row for each unit id that it was stored under:
- * "pending:[3 fds, 4096 bytes]", under the name "pending".
+ * What the kernel still has for a unit is no entry of the store, but has a row for each unit id that it was stored
+ * under: "pending:[3 fds, 4096 bytes]", under the name "pending".
  */
 static bool parse_pending(const char *name, const char *path, uint64_t *ret_n, uint64_t *ret_bytes) {
         uint64_t n, bytes;
@@ -168,7 +168,10 @@ static int dump_store(sd_bus *bus, struct unit_store *store, sd_bus_error *ret_e
         return r;
 }
 
-/* Reads the store of one unit. A unit that is not named by the user may be gone, or have an empty store: it is left out. */
+/*
+ * Reads the store of one unit. A unit that is not named by the user may be gone, or have an empty store: it is left
+ * out.
+ */
 static int read_store(sd_bus *bus, const char *unit, bool named, struct stores *stores) {
         sd_bus_error error = SD_BUS_ERROR_NULL;
         struct unit_store store = {}, *all;

@@ -47,8 +47,8 @@ struct manager_state {
 int manager_read_state(struct manager_state *ret);
 
 /*
- * Logs a warning: into the journal, with these fields, if that is where stderr goes, and otherwise to stderr. on_console: to
- * the console as well. unit and reason may be NULL.
+ * Logs a warning: into the journal, with these fields, if that is where stderr goes, and otherwise to stderr.
+ * on_console: to the console as well. unit and reason may be NULL.
  */
 void manager_warn(const char *message_id, const char *unit, const char *reason, bool on_console,
         const char *format, ...) __attribute__((format(printf, 5, 6)));

@@ -23,7 +23,10 @@ static int compare_numbers(const void *a, const void *b) {
         return (x > y) - (x < y);
 }
 
-/* What the kernel has, without asking a server (NFS, FUSE) that may not answer. fd may be a folder's, or the file itself. */
+/*
+ * What the kernel has, without asking a server (NFS, FUSE) that may not answer. fd may be a folder's, or the file
+ * itself.
+ */
 static int get_file(
         int fd, const char *name, int flags, mode_t *ret_mode, dev_t *ret_device, ino_t *ret_inode) {
         struct statx sx;
