@@ -4,12 +4,17 @@
 
 IMAGE = patched
 SECONDS = 600
+PREFIX = /usr/local
+DESTDIR =
 WHAT = all
 
-.PHONY: all demo compare check check-quick check-series fuzz bench format clean clean-cache help
+.PHONY: all install demo compare check check-quick check-series fuzz bench format clean clean-cache help
 
 all: ## build libluo and luoctl natively into build/
 	@scripts/build-native >/dev/null
+
+install: ## build for use, and install below PREFIX=/usr/local (DESTDIR=: below that folder instead of /)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install
 
 demo: ## three services live through two kexecs in a VM (IMAGE=stock: the same with stock systemd)
 	@demo/run $(IMAGE)
@@ -36,7 +41,7 @@ format: ## format the C code
 	@scripts/in-tools sh -c 'git ls-files "*.c" "*.h" | xargs clang-format -i'
 
 clean: ## remove build/
-	@rm -rf build build-dev build-fuzz build-bench
+	@rm -rf build build-release build-dev build-fuzz build-bench
 
 clean-cache: ## remove the cache: tools, kernel, systemd, images
 	@scripts/clean-cache

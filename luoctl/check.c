@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "fd-store.h"
+#include "judge.h"
 #include "luoctl.h"
 #include "manager.h"
 #include "process.h"
@@ -102,8 +103,8 @@ static int check_process(const struct arguments *arguments) {
 /* ---- fd stores ---- */
 
 /*
- * Of the two sessions of a LUOSession=NAME one came from the previous system, and the other, NAME.next, goes into the next.
- * Which of them it is, if it is one.
+ * Of the two sessions of a LUOSession=NAME one came from the previous system, and the other, NAME.next, goes into the
+ * next. Which of them it is, if it is one.
  */
 static enum survival session_of_setting(const struct unit_store *store, const char *name) {
         for (char **session = store->sessions; session && *session; session++) {
@@ -177,8 +178,8 @@ static bool is_shared(
 }
 
 /*
- * journald and udevd of systemd ask for FileDescriptorStorePreserve=yes to get sockets and the like through a soft-reboot.
- * Over a kexec these are lost by design, on every system: saying so would drown what matters.
+ * journald and udevd of systemd ask for FileDescriptorStorePreserve=yes to get sockets and the like through a
+ * soft-reboot. Over a kexec these are lost by design, on every system: saying so would drown what matters.
  */
 static bool is_expected(const struct unit_store *store, const struct verdict *verdict) {
         static const char prefix[] = "systemd-";
@@ -186,12 +187,7 @@ static bool is_expected(const struct unit_store *store, const struct verdict *ve
         return verdict->by_type && strncmp(store->unit, prefix, strlen(prefix)) == 0;
 }
 
-/*
- * Returns a verdict for each fd of the units, one unit behind the other, for free(3). NULL: out of memory. Unless all
- * is asked for, file descriptors whose loss is expected are taken out of the stores.
- */
-static struct verdict *judge_stores(
-        struct unit_store *stores, size_t n_stores, bool all, struct tally *tally) {
+struct verdict *judge_stores(struct unit_store *stores, size_t n_stores, bool all, struct tally *tally) {
         struct process manager;
         struct verdict *verdicts;
         size_t n = 0, v = 0;
@@ -225,7 +221,8 @@ static struct verdict *judge_stores(
         process_close(&manager);
 
         v = 0;
-        for (size_t i = 0; i < n_stores; i++)
+        for (size_t i = 0; i < n_stores; i++) {
+                tally->n[SURVIVAL_YES] += stores[i].n_pending;
                 for (size_t k = 0; k < stores[i].n_fds; k++, v++) {
                         if (verdicts[v].survival != SURVIVAL_NO &&
                                 is_shared(stores, n_stores, i, stores[i].fds + k))
@@ -236,6 +233,7 @@ static struct verdict *judge_stores(
                         }
                         tally_add(tally, verdicts + v);
                 }
+        }
 
         return verdicts;
 }
@@ -251,6 +249,19 @@ static int print_stores_table(
                         table_add(&table, "%s", stores[i].unit);
                         table_add(&table, "%s", stores[i].fds[k].name);
                         verdict_add_cells(verdict++, &table);
+                }
+
+        /* systemd carries it on, whatever the unit's settings are */
+        for (size_t i = 0; i < n_stores; i++)
+                if (stores[i].n_pending > 0) {
+                        table_add(&table, "%s", stores[i].unit);
+                        table_add(&table, "-");
+                        table_add(&table, "yes");
+                        table_add(&table, "%" PRIu64, stores[i].pending_bytes);
+                        table_add(&table, "0");
+                        table_add(&table,
+                                "%" PRIu64 " fds are pending until the unit is started, and are carried on",
+                                stores[i].n_pending);
                 }
 
         return table_finish(&table, legend);
@@ -295,7 +306,8 @@ int command_check(const struct arguments *arguments) {
 
         /* Units that do not ask for it have nothing to lose, unless somebody asks for them */
         for (size_t i = 0; i < n_stores; i++)
-                if (arguments->all || arguments->n_operands > 0 || unit_store_is_preserved(stores + i))
+                if (arguments->all || arguments->n_operands > 0 || unit_store_is_preserved(stores + i) ||
+                        stores[i].n_pending > 0)
                         stores[n_kept++] = stores[i];
                 else
                         unit_store_done(stores + i);

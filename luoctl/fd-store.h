@@ -10,11 +10,15 @@ int unit_stores_print(const struct arguments *arguments,
         int (*print)(const struct arguments *arguments, const struct unit_store *stores, size_t n_stores));
 
 /*
- * The units as an array of JSON. print_fd adds what is said of a file descriptor, whose number is counted over all units.
+ * The units as an array of JSON. print_fd adds what is said of a file descriptor, whose number is counted over all
+ * units.
  */
 void unit_stores_print_json(const struct unit_store *stores, size_t n_stores,
         void (*print_fd)(const struct stored_fd *fd, size_t number, const void *userdata, struct json *json),
         const void *userdata, struct json *json);
+
+/* What is pending of a unit, as a member of an object */
+void pending_print_json(const struct unit_store *store, struct json *json);
 
 /* What list and show print of an entry of a fd store */
 

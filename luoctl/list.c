@@ -45,6 +45,13 @@ void stored_fd_print_json(const struct stored_fd *fd, struct json *json) {
         json_string(json, "path", *fd->path ? fd->path : NULL);
 }
 
+void pending_print_json(const struct unit_store *store, struct json *json) {
+        json_begin(json, "pending", '{');
+        json_unsigned(json, "fds", store->n_pending);
+        json_unsigned(json, "bytes", store->pending_bytes);
+        json_end(json, '{');
+}
+
 int unit_stores_print(const struct arguments *arguments,
         int (*print)(const struct arguments *arguments, const struct unit_store *stores, size_t n_stores)) {
 
@@ -79,6 +86,7 @@ void unit_stores_print_json(const struct unit_store *stores, size_t n_stores,
                         json_end(json, '{');
                 }
                 json_end(json, '[');
+                pending_print_json(stores + i, json);
                 json_end(json, '{');
         }
         json_end(json, '[');
@@ -96,6 +104,7 @@ static int print_table(const struct unit_store *stores, size_t n_stores, bool le
         static const struct column columns[] = { { "UNIT", false }, { "PRESERVE", false },
                 STORED_FD_COLUMNS };
         struct table table = { .columns = columns, .n_columns = ELEMENTS(columns) };
+        uint64_t n_pending = 0;
         size_t n_fds = 0;
         int r;
 
@@ -106,13 +115,28 @@ static int print_table(const struct unit_store *stores, size_t n_stores, bool le
                         table_add(&table, "%s", stores[i].preserve);
                         stored_fd_add_cells(stores[i].fds + k, &table);
                 }
+
+                n_pending += stores[i].n_pending;
+                if (stores[i].n_pending > 0) {
+                        table_add(&table, "%s", stores[i].unit);
+                        table_add(&table, "%s", stores[i].preserve);
+                        table_add(&table, "-");
+                        table_add(&table, "pending");
+                        for (size_t k = 0; k < 3; k++)
+                                table_add(&table, "-");
+                        table_add(&table, "%" PRIu64 " fds, %" PRIu64 " bytes", stores[i].n_pending,
+                                stores[i].pending_bytes);
+                }
         }
 
         r = table_finish(&table, legend);
         if (r < 0)
                 return fail(r, "%s", strerror(-r));
 
-        if (legend)
+        if (legend && n_pending > 0)
+                printf("\nFile descriptors: %zu, pending: %" PRIu64 ", units: %zu.\n", n_fds, n_pending,
+                        n_stores);
+        else if (legend)
                 printf("\nFile descriptors: %zu, units: %zu.\n", n_fds, n_stores);
         return EXIT_SUCCESS;
 }

@@ -25,6 +25,7 @@ enum {
         OPTION_MEMFD = 1 << 8,
         OPTION_OUTPUT = 1 << 9,
         OPTION_AGAIN = 1 << 10,
+        OPTION_ROOT = 1 << 11,
 };
 
 static const struct {
@@ -44,6 +45,7 @@ static const struct {
         { OPTION_MEMFD, "memfd", NULL, "Preserve a copy of the content, in a new memfd" },
         { OPTION_AGAIN, "again", NULL, "They were taken before, perhaps by another program" },
         { OPTION_OUTPUT, "output", "FILE", "Write to FILE instead of stdout (-o)" },
+        { OPTION_ROOT, "root", "FOLDER", "Look at a system below FOLDER instead" },
 };
 
 /* A name of two words is a command of a group. */
@@ -96,6 +98,10 @@ static const struct command {
                 command_session_finish },
         { "session name", "", "Show the name of a session", OPTION_SESSION | OPTION_JSON, 0, 0, false,
                 command_session_name },
+        { "hand-over mark", "", "Before a kexec: note down on disk what is to survive it", OPTION_ROOT, 0, 0,
+                false, command_hand_over_mark },
+        { "hand-over check", "", "After it: tell what of that did not survive, and why", OPTION_ROOT, 0, 0,
+                false, command_hand_over_check },
 };
 
 /* For messages; NULL as long as it is not known */
@@ -311,6 +317,9 @@ static int set_option(struct arguments *arguments, int bit, const char *value) {
         case OPTION_AGAIN:
                 arguments->again = true;
                 break;
+        case OPTION_ROOT:
+                arguments->root = value;
+                break;
         }
 
         return 0;
@@ -377,6 +386,7 @@ static int run(int argc, char *argv[]) {
                 .legend = true,
                 .session_fd = FIRST_PASSED_FD,
                 .fd = -1,
+                .root = "",
         };
         const struct command *command = NULL;
         size_t n_words;

@@ -38,6 +38,7 @@ struct arguments {
         int session_fd;     /* FIRST_PASSED_FD unless given */
         int fd;             /* -1: not given */
         const char *output; /* NULL: not given */
+        const char *root;   /* "" unless given */
         char **operands;
         size_t n_operands;
         char **program; /* what follows "--", with a NULL at its end; NULL: not given */
@@ -67,6 +68,8 @@ int command_store_get(const struct arguments *arguments);
 int command_store_list(const struct arguments *arguments);
 int command_store_remove(const struct arguments *arguments);
 int command_store_path(const struct arguments *arguments);
+int command_hand_over_mark(const struct arguments *arguments);
+int command_hand_over_check(const struct arguments *arguments);
 int command_session_create(const struct arguments *arguments);
 int command_session_retrieve(const struct arguments *arguments);
 int command_session_preserve(const struct arguments *arguments);

@@ -17,3 +17,20 @@ int manager_read_stores(
                 "this luoctl was built without libsystemd, so it cannot ask systemd for fd stores; "
                 "rebuild it with -Dsystemd=enabled");
 }
+
+int manager_read_state(struct manager_state *ret) {
+        (void) ret;
+
+        return fail(-EOPNOTSUPP,
+                "this luoctl was built without libsystemd, so it cannot ask systemd about kexecs; "
+                "rebuild it with -Dsystemd=enabled");
+}
+
+void manager_warn(
+        const char *message_id, const char *unit, const char *why, bool on_console, const char *format, ...) {
+        (void) message_id;
+        (void) unit;
+        (void) why;
+        (void) on_console;
+        (void) format;
+}

@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
+#include <unistd.h>
 
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include <systemd/sd-bus.h>
+#include <systemd/sd-journal.h>
 
 #include "luoctl.h"
 #include "manager.h"
@@ -15,6 +23,9 @@
 #define MANAGER_PATH "/org/freedesktop/systemd1"
 #define MANAGER_INTERFACE "org.freedesktop.systemd1.Manager"
 #define SERVICE_INTERFACE "org.freedesktop.systemd1.Service"
+
+/* PID 1's own socket, for root: there when no bus is, early at boot and late in a shutdown */
+#define PRIVATE_ADDRESS "unix:path=/run/systemd/private"
 
 struct stores {
         struct unit_store *stores;
@@ -46,8 +57,9 @@ static int read_property(sd_bus *bus, const char *path, const char *name, char t
 
         switch (type) {
         case 'u':
+        case 't':
                 r = sd_bus_get_property_trivial(
-                        bus, SERVICE, path, SERVICE_INTERFACE, name, &error, 'u', ret);
+                        bus, SERVICE, path, SERVICE_INTERFACE, name, &error, type, ret);
                 break;
         case 's':
                 r = sd_bus_get_property_string(bus, SERVICE, path, SERVICE_INTERFACE, name, &error, ret);
@@ -62,6 +74,24 @@ static int read_property(sd_bus *bus, const char *path, const char *name, char t
         return r;
 }
 
+/*
+ * What the kernel still has for a unit is no entry of the store, but has a row for each unit id that it was stored
+ * under: "pending:[3 fds, 4096 bytes]", under the name "pending".
+ */
+static bool parse_pending(const char *name, const char *path, uint64_t *ret_n, uint64_t *ret_bytes) {
+        uint64_t n, bytes;
+        int end = 0;
+
+        if (strcmp(name, "pending") != 0 ||
+                sscanf(path, "pending:[%" SCNu64 " fds, %" SCNu64 " bytes]%n", &n, &bytes, &end) != 2 ||
+                end == 0 || path[end] != 0)
+                return false;
+
+        *ret_n = n;
+        *ret_bytes = bytes;
+        return true;
+}
+
 static int read_entries(sd_bus_message *reply, struct unit_store *store) {
         int r;
 
@@ -72,13 +102,19 @@ static int read_entries(sd_bus_message *reply, struct unit_store *store) {
         for (;;) {
                 uint32_t mode, major, minor, represented_major, represented_minor, flags;
                 const char *name, *path;
+                uint64_t inode, n_pending, pending_bytes;
                 struct stored_fd *fds;
-                uint64_t inode;
 
                 r = sd_bus_message_read(reply, "(suuutuusu)", &name, &mode, &major, &minor, &inode,
                         &represented_major, &represented_minor, &path, &flags);
                 if (r <= 0)
                         return r;
+
+                if (parse_pending(name, path, &n_pending, &pending_bytes)) {
+                        store->n_pending += n_pending;
+                        store->pending_bytes += pending_bytes;
+                        continue;
+                }
 
                 fds = reallocarray(store->fds, store->n_fds + 1, sizeof(*fds));
                 if (!fds)
@@ -132,11 +168,14 @@ static int dump_store(sd_bus *bus, struct unit_store *store, sd_bus_error *ret_e
         return r;
 }
 
-/* Reads the store of one unit. A unit that is not named by the user may be gone, or have an empty store: it is left out. */
+/*
+ * Reads the store of one unit. A unit that is not named by the user may be gone, or have an empty store: it is left
+ * out.
+ */
 static int read_store(sd_bus *bus, const char *unit, bool named, struct stores *stores) {
         sd_bus_error error = SD_BUS_ERROR_NULL;
         struct unit_store store = {}, *all;
-        uint32_t n_stored = 0;
+        uint32_t n_stored = 0, n_pending = 0;
         char *path = NULL;
         int r, status = 0;
 
@@ -152,9 +191,11 @@ static int read_store(sd_bus *bus, const char *unit, bool named, struct stores *
 
         if (!named) {
                 r = read_property(bus, path, "NFileDescriptorStore", 'u', &n_stored);
+                if (r >= 0)
+                        r = read_property(bus, path, "NFileDescriptorStorePending", 'u', &n_pending);
                 if (r < 0)
                         goto failed;
-                if (n_stored == 0)
+                if (n_stored == 0 && n_pending == 0)
                         goto leave_out;
         }
 
@@ -232,16 +273,42 @@ static int compare_units(const void *a, const void *b) {
         return strcmp(((const struct unit_store *) a)->unit, ((const struct unit_store *) b)->unit);
 }
 
+/* Returns 0 or an exit status. */
+static int connect_to_manager(sd_bus **ret) {
+        sd_bus *bus = NULL;
+        int r;
+
+        if (geteuid() == 0 && !getenv("DBUS_SYSTEM_BUS_ADDRESS") &&
+                access("/run/systemd/private", F_OK) >= 0) {
+                r = sd_bus_new(&bus);
+                if (r >= 0)
+                        r = sd_bus_set_address(bus, PRIVATE_ADDRESS);
+                if (r >= 0)
+                        r = sd_bus_start(bus);
+                if (r < 0) {
+                        sd_bus_unref(bus);
+                        return fail(r == -ENOENT ? -EIO : r, "cannot connect to systemd: %s", strerror(-r));
+                }
+        } else {
+                r = sd_bus_open_system(&bus);
+                if (r < 0)
+                        return fail(r == -ENOENT ? -EIO : r,
+                                "cannot connect to systemd by the system bus: %s", strerror(-r));
+        }
+
+        *ret = bus;
+        return 0;
+}
+
 int manager_read_stores(
         char *const *units, size_t n_units, struct unit_store **ret_stores, size_t *ret_n_stores) {
         struct stores stores = {};
         sd_bus *bus = NULL;
-        int r, status = 0;
+        int status;
 
-        r = sd_bus_open_system(&bus);
-        if (r < 0)
-                return fail(r == -ENOENT ? -EIO : r, "cannot connect to systemd by the system bus: %s",
-                        strerror(-r));
+        status = connect_to_manager(&bus);
+        if (status > 0)
+                return status;
 
         for (size_t i = 0; status == 0 && i < n_units; i++)
                 status = read_store(bus, units[i], /* named= */ true, &stores);
@@ -261,4 +328,96 @@ int manager_read_stores(
         *ret_stores = stores.stores;
         *ret_n_stores = stores.n;
         return 0;
+}
+
+/* Returns 0 or a negative errno. */
+static int find_kexec_job(sd_bus *bus, bool *ret, sd_bus_error *ret_error) {
+        sd_bus_message *reply = NULL;
+        const char *unit, *type;
+        bool found = false;
+        int r;
+
+        r = sd_bus_call_method(
+                bus, SERVICE, MANAGER_PATH, MANAGER_INTERFACE, "ListJobs", ret_error, &reply, NULL);
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "(usssoo)");
+        while (r >= 0) {
+                r = sd_bus_message_read(reply, "(usssoo)", NULL, &unit, &type, NULL, NULL, NULL);
+                if (r <= 0)
+                        break;
+                found = found || (strcmp(unit, "kexec.target") == 0 && strcmp(type, "start") == 0);
+        }
+
+        sd_bus_message_unref(reply);
+        if (r >= 0)
+                *ret = found;
+        return r;
+}
+
+int manager_read_state(struct manager_state *ret) {
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        struct manager_state state = {};
+        sd_bus *bus;
+        int r, status;
+
+        status = connect_to_manager(&bus);
+        if (status > 0)
+                return status;
+
+        r = sd_bus_get_property_trivial(
+                bus, SERVICE, MANAGER_PATH, MANAGER_INTERFACE, "KExecCount", &error, 'u', &state.kexec_count);
+        state.has_kexec_count = r >= 0;
+        if (r < 0 && sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_PROPERTY)) {
+                sd_bus_error_free(&error);
+                r = 0;
+        }
+        if (r >= 0)
+                r = find_kexec_job(bus, &state.kexec_is_due, &error);
+        status = r < 0 ? fail(r, "cannot ask systemd: %s", reason(&error, r)) : 0;
+
+        sd_bus_error_free(&error);
+        sd_bus_flush_close_unref(bus);
+        if (status == 0)
+                *ret = state;
+        return status;
+}
+
+/* Whether stderr goes to the journal, as systemd.exec(5) says it can be found out */
+static bool stderr_is_journal(void) {
+        const char *stream = getenv("JOURNAL_STREAM");
+        uintmax_t device, inode;
+        struct stat st;
+
+        return stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) >= 0 &&
+                st.st_dev == device && st.st_ino == inode;
+}
+
+void manager_warn(
+        const char *message_id, const char *unit, const char *why, bool on_console, const char *format, ...) {
+        char *message;
+        va_list ap;
+        int r;
+
+        va_start(ap, format);
+        r = vasprintf(&message, format, ap);
+        va_end(ap);
+        if (r < 0)
+                return;
+
+        if (!stderr_is_journal())
+                fprintf(stderr, "%s\n", message);
+        else
+                (void) sd_journal_send("MESSAGE=%s", message, "MESSAGE_ID=%s", message_id, "PRIORITY=%i",
+                        LOG_WARNING, "REASON=%s", why ? why : "", unit ? "UNIT=%s" : NULL, unit, NULL);
+
+        if (on_console && stderr_is_journal()) {
+                int fd = open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+
+                if (fd >= 0) {
+                        (void) dprintf(fd, "luoctl: %s\n", message);
+                        (void) close(fd);
+                }
+        }
+
+        free(message);
 }

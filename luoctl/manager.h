@@ -25,6 +25,8 @@ struct unit_store {
         char **sessions;       /* LUOSession=, with a NULL at the end */
         struct stored_fd *fds; /* newest first */
         size_t n_fds;
+        uint64_t n_pending,
+                pending_bytes; /* left in the kernel until the unit is started; no entries of the store */
 };
 
 /*
@@ -33,6 +35,24 @@ struct unit_store {
  */
 int manager_read_stores(
         char *const *units, size_t n_units, struct unit_store **ret_stores, size_t *ret_n_stores);
+
+/* What is known of the manager as a whole */
+struct manager_state {
+        uint32_t kexec_count; /* how many kexecs in a row systemd's state came through */
+        bool has_kexec_count;
+        bool kexec_is_due; /* kexec.target is to be started */
+};
+
+/* Returns 0, or an exit status: it has said what is wrong. */
+int manager_read_state(struct manager_state *ret);
+
+/*
+ * Logs a warning: into the journal, with these fields, if that is where stderr goes, and otherwise to stderr.
+ * on_console: to the console as well. unit and reason may be NULL.
+ */
+void manager_warn(const char *message_id, const char *unit, const char *reason, bool on_console,
+        const char *format, ...) __attribute__((format(printf, 5, 6)));
+
 void stored_fd_done(struct stored_fd *fd);
 void unit_store_done(struct unit_store *store);
 void unit_stores_free(struct unit_store *stores, size_t n_stores);

@@ -7,9 +7,9 @@
 /* File descriptors that are passed from program to program, as sd_listen_fds(3) says */
 
 /*
- * What a service manager passed to a shell is for the programs that the shell runs as well: they have the file descriptors,
- * but $LISTEN_PID names the shell. Makes it name this process, if it names one that this one descends from. Returns 0 or a
- * negative errno.
+ * What a service manager passed to a shell is for the programs that the shell runs as well: they have the file
+ * descriptors, but $LISTEN_PID names the shell. Makes it name this process, if it names one that this one descends
+ * from. Returns 0 or a negative errno.
  */
 int pass_inherit(void);
 
@@ -20,8 +20,8 @@ unsigned passed_fds(void);
 const char *passed_fd_name(const char *name);
 
 /*
- * Adds to what is passed, or with replace puts these in its place: they get the numbers that follow, whatever has those is
- * closed, and the environment says so. The file descriptors are consumed. Returns 0 or a negative errno.
+ * Adds to what is passed, or with replace puts these in its place: they get the numbers that follow, whatever has those
+ * is closed, and the environment says so. The file descriptors are consumed. Returns 0 or a negative errno.
  */
 int pass_fds(int *fds, const char *const *names, size_t n_fds, bool replace);
 

@@ -12,6 +12,7 @@
 
 #include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "luoctl.h"
 #include "process.h"
@@ -22,20 +23,41 @@ static int compare_numbers(const void *a, const void *b) {
         return (x > y) - (x < y);
 }
 
+/*
+ * What the kernel has, without asking a server (NFS, FUSE) that may not answer. fd may be a folder's, or the file
+ * itself.
+ */
+static int get_file(
+        int fd, const char *name, int flags, mode_t *ret_mode, dev_t *ret_device, ino_t *ret_inode) {
+        struct statx sx;
+
+        if (statx(fd, name, flags | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_MODE | STATX_INO, &sx) < 0)
+                return -errno;
+
+        *ret_mode = sx.stx_mode;
+        *ret_device = makedev(sx.stx_dev_major, sx.stx_dev_minor);
+        *ret_inode = sx.stx_ino;
+        return 0;
+}
+
 /* Adds one; one that has been closed meanwhile is left out. */
 static int add_fd(struct process *process, int folder_fd, const char *name) {
         struct process_fd *fds;
         char target[PATH_MAX];
         uint64_t number;
-        struct stat st;
+        dev_t device;
+        mode_t mode;
+        ino_t inode;
         ssize_t n;
+        int r;
 
         if (!parse_number(name, INT_MAX, &number))
                 return 0;
 
         n = readlinkat(folder_fd, name, target, sizeof(target) - 1);
-        if (n < 0 || fstatat(folder_fd, name, &st, 0) < 0)
-                return errno == ENOENT ? 0 : -errno;
+        r = n < 0 ? -errno : get_file(folder_fd, name, 0, &mode, &device, &inode);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
         target[n] = 0;
 
         fds = reallocarray(process->fds, process->n_fds + 1, sizeof(*fds));
@@ -45,9 +67,9 @@ static int add_fd(struct process *process, int folder_fd, const char *name) {
 
         fds[process->n_fds] = (struct process_fd) {
                 .number = (int) number,
-                .mode = st.st_mode,
-                .device = st.st_dev,
-                .inode = st.st_ino,
+                .mode = mode,
+                .device = device,
+                .inode = inode,
                 .path = strdup(target),
         };
         if (!fds[process->n_fds].path)
@@ -96,7 +118,9 @@ void process_close(struct process *process) {
 }
 
 int process_take_fd(const struct process *process, const struct process_fd *fd) {
-        struct stat st;
+        dev_t device;
+        mode_t mode;
+        ino_t inode;
         int taken;
 
         if (process->pidfd < 0)
@@ -107,7 +131,8 @@ int process_take_fd(const struct process *process, const struct process_fd *fd) 
                 return -errno;
 
         /* The process runs on: it may have closed this one and opened another */
-        if (fstat(taken, &st) < 0 || st.st_dev != fd->device || st.st_ino != fd->inode) {
+        if (get_file(taken, "", AT_EMPTY_PATH, &mode, &device, &inode) < 0 || device != fd->device ||
+                inode != fd->inode) {
                 (void) close(taken);
                 return -ESTALE;
         }

@@ -25,5 +25,7 @@ struct process {
 int process_open(pid_t pid, struct process *ret_process);
 void process_close(struct process *process);
 
-/* A copy of one of its file descriptors, for the caller to close, or a negative errno: -ESTALE it is another file now. */
+/*
+ * A copy of one of its file descriptors, for the caller to close, or a negative errno: -ESTALE it is another file now.
+ */
 int process_take_fd(const struct process *process, const struct process_fd *fd);

@@ -52,8 +52,9 @@ static bool is_passed(const char *name) {
 
 /*
  * Each call in a script is a process of its own, and knows only what was passed when the service was started: not what
- * another call has stored under the name since. libluo would store beside it. So it gets to see an entry of that name, and
- * puts what is new in the place of all that there is, in the order that loses nothing. source_fd is moved out of the way.
+ * another call has stored under the name since. libluo would store beside it. So it gets to see an entry of that name,
+ * and puts what is new in the place of all that there is, in the order that loses nothing. source_fd is moved out of
+ * the way.
  */
 static int assume_stored(const char *name, int *source_fd) {
         int fd, r;
