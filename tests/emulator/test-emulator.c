@@ -183,7 +183,7 @@ static void *use_session(void *argument) {
         int session_fd, device_fd, failed = 0;
 
         snprintf(name, sizeof(name), "thread-%p", argument);
-        device_fd = libluo_device_open(UINT64_C(10000000));
+        device_fd = libluo_device_open(FAR_AWAY);
         session_fd = libluo_session_create(device_fd, name);
         close_fd(device_fd);
         for (uint64_t i = 0; i < 100; i++) {

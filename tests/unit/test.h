@@ -5,9 +5,13 @@
  * A test program is a list of test cases, in TAP (https://testanything.org): meson counts each case by itself.
  */
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Microseconds that no machine that works takes for anything, however slow or busy it is. */
+#define FAR_AWAY UINT64_C(900000000)
 
 struct test_case {
         const char *name;
