@@ -55,8 +55,8 @@ static void run_many(int count, bool same, KnownBy known_by) {
                         (void) close(fd);
 
                         /* The receive queue of the manager has its limits */
-                        if (i % 64 == 63 && sd_notify_barrier(0, UINT64_C(60000000)) <= 0)
-                                WRONG("no answer from the manager");
+                        if (i % 64 == 63)
+                                wait_for_manager();
                 }
         else {
                 if (n_passed_fds != count)
@@ -257,7 +257,7 @@ int leave_newer_map(void) {
                 "{\"version\":1,\"writer\":\"999\",\"incompatibleFeatures\":[\"tomorrow\"],\"units\":{}}";
         int device_fd, session_fd, fd;
 
-        device_fd = libluo_device_open(UINT64_C(5000000));
+        device_fd = libluo_device_open(FAR_AWAY);
         session_fd = libluo_session_create(device_fd, "systemd");
         fd = memfd_create("test", MFD_CLOEXEC);
         if (session_fd < 0 || write(fd, map, sizeof(map) - 1) != sizeof(map) - 1 ||
@@ -282,7 +282,7 @@ void run_hijack(char *arguments[] __attribute__((unused))) {
                         WRONG("got %i fds", n_passed_fds);
         } else
                 for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-                        device_fd = libluo_device_open(UINT64_C(5000000));
+                        device_fd = libluo_device_open(FAR_AWAY);
                         session_fd = libluo_session_create(device_fd, names[i]);
                         (void) close(device_fd);
                         if (session_fd < 0 || libluo_session_preserve(session_fd, new_memfd(0), 1) < 0 ||

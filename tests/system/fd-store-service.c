@@ -40,6 +40,7 @@
 #include "fd-store-service.h"
 
 #define GENERATION_FOLDER "/var/lib/fd-store-service"
+#define NO_ANSWER "/run/fd-store-report.no-answer"
 
 const char *unit;
 int generation;
@@ -148,6 +149,22 @@ int new_memfd(int i) {
         return fd;
 }
 
+void wait_for_manager(void) {
+        FILE *f;
+
+        if (sd_notify_barrier(0, FAR_AWAY) > 0)
+                return;
+
+        /* Not a finding about fd stores: the test ends here (check() in tap.sh), as all that follows would mislead */
+        f = fopen(NO_ANSWER, "we");
+        if (f) {
+                (void) fprintf(f, "%s: the service manager did not answer within %u minutes", unit,
+                        (unsigned) (FAR_AWAY / 60000000));
+                (void) fclose(f);
+        }
+        exit(EXIT_FAILURE);
+}
+
 static bool store_with(int fd, const char *name, const char *more) {
         char message[400];
 
@@ -227,8 +244,7 @@ int main(int argc, char *argv[]) {
         (void) signal(SIGTERM, on_signal);
 
         /* Everything has to be in the store when the unit counts as started */
-        if (sd_notify_barrier(0, UINT64_C(60000000)) <= 0)
-                report_wrong("wrong: no answer from the manager");
+        wait_for_manager();
         if (!found_wrong && !write_generation(generation + 1))
                 report_wrong("wrong: cannot write to " GENERATION_FOLDER);
         (void) sd_notify(0, "READY=1");

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The service's unit, and how often it ran before and found all as it should be: 0 where it has to begin. */
 extern const char *unit;
@@ -23,6 +24,12 @@ void report_wrong(const char *format, ...) __attribute__((format(printf, 1, 2)))
                 report_wrong("wrong: " __VA_ARGS__);                                                         \
                 return;                                                                                      \
         } while (0)
+
+/* Microseconds that no machine that works takes for anything, however slow or busy it is. */
+#define FAR_AWAY UINT64_C(900000000)
+
+/* Until the manager has handled all that was sent to it; otherwise the whole test ends. */
+void wait_for_manager(void);
 
 int passed_fd(const char *name);
 

@@ -61,20 +61,23 @@ between() {
 # charged UNIT MIB: within 5 %
 charged() { between $(($2 * 1048576 * 95 / 100)) $(($2 * 1048576 * 105 / 100)) "$(property "$1" MemoryCurrent)"; }
 
+# available KIB: so much memory at least
+available() {
+    local found
+    found=$(meminfo MemAvailable)
+    ((found >= $1)) || {
+        echo "$found KiB are available, not $1"
+        return 1
+    }
+}
+
 # frees MIB COMMAND...: the machine has that much more memory afterwards, or most of it
 frees() {
-    local mib=$1 before found=0
+    local mib=$1 before
     shift
     before=$(meminfo MemAvailable)
-    "$@" || return
     # Freeing is done when the last reference is gone, which may be a moment later
-    for _ in {1..50}; do
-        found=$(($(meminfo MemAvailable) - before))
-        ((found < mib * 1024 * 8 / 10)) || return 0
-        sleep 0.1
-    done
-    echo "$*: frees $((found / 1024)) MiB, not $mib"
-    return 1
+    "$@" && eventually available $((before + mib * 1024 * 8 / 10))
 }
 
 # refused COMMAND...: it has to fail
