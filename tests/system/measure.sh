@@ -12,8 +12,3 @@ start_time() {
 
 # KiB of "Shmem", "MemAvailable" and the like
 meminfo() { awk -v name="$1:" '$1 == name {print $2}' /proc/meminfo; }
-
-# Units that were started for their fd store only: without it from now on
-drop() {
-    systemctl stop "$@" && systemctl clean --what=fdstore "$@"
-}

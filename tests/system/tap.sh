@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 #
-# Test cases of a script that luo-vm runs once per boot, as one TAP stream: the numbers go on from boot to boot.
+# Test cases of scripts that luo-vm runs once per boot, as one TAP stream: the numbers go on from script to script and from
+# boot to boot. LUO_TEST is the script's name, LUO_BOOT the number of its boot.
 
 tap_folder=/var/lib/luo-test
 mkdir -p "$tap_folder"
@@ -12,7 +13,7 @@ no_answer=/run/fd-store-report.no-answer
 # give_up REASON: the test ends here and now, as nothing that followed would be a finding. The machine goes off, which no
 # busy PID 1 is asked for, and luo-vm runs no further boot.
 give_up() {
-    echo "Bail out! boot $LUO_BOOT: $1"
+    echo "Bail out! $LUO_TEST, boot $LUO_BOOT: $1"
     systemctl poweroff --force --force
     sleep infinity
 }
@@ -32,7 +33,7 @@ eventually() {
 
 # check NAME COMMAND...: a test case; what the command prints is shown if it fails
 check() {
-    local name="boot $LUO_BOOT: $1" number output
+    local name="$LUO_TEST, boot $LUO_BOOT: $1" number output
     shift
     number=$(($(<"$tap_folder/number") + 1))
     echo "$number" >"$tap_folder/number"
@@ -55,9 +56,13 @@ equal() {
     }
 }
 
-# finish KEXECS: the plan, in the last boot; the exit status in each
+# finish KEXECS [UNIT...]: the test ends in its last boot, and leaves nothing of the units to the tests that go on
 finish() {
-    [ "$LUO_BOOT" -lt "$1" ] || echo "1..$(<"$tap_folder/number")"
-    [ ! -e "$tap_folder/failed" ]
+    if [ "$LUO_BOOT" -ge "$1" ]; then
+        [ $# -eq 1 ] || check "nothing is left for other tests" forget "${@:2}"
+        : >"$tap_folder/finished-$LUO_TEST"
+    fi
     exit
 }
+
+forget() { systemctl stop "$@" && systemctl clean --what=fdstore "$@"; }
