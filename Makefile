@@ -4,9 +4,10 @@
 
 IMAGE = patched
 SECONDS = 600
+STEPS = 120
 WHAT = all
 
-.PHONY: all demo compare check check-quick fuzz bench format clean clean-cache help
+.PHONY: all demo compare check check-quick walk fuzz bench format clean clean-cache help
 
 all: ## build libluo and luoctl natively into build/
 	@scripts/build-native >/dev/null
@@ -22,6 +23,9 @@ check: ## all tests
 
 check-quick: ## the tests that need no VM
 	@scripts/check --quick
+
+walk: ## a random walk against the model of what must be in each fd store (SEED=, STEPS=120, MINUTES=: further seeds)
+	@tests/system/run-walk $(if $(SEED),--seed $(SEED)) --steps $(STEPS) $(if $(MINUTES),--minutes $(MINUTES))
 
 fuzz: ## run the fuzzers for a while (SECONDS=600)
 	@scripts/fuzz $(SECONDS)

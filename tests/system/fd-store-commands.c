@@ -160,8 +160,7 @@ static void serve_commands(void) {
                 WRONG("cannot make FIFOs in " COMMAND_FOLDER);
 
         (void) signal(SIGTERM, SIG_DFL);
-        if (sd_notify_barrier(0, UINT64_MAX) <= 0)
-                WRONG("no answer from the manager");
+        wait_for_manager();
         (void) sd_notify(0, "READY=1");
 
         while (fgets(line, sizeof(line), commands)) {
@@ -170,8 +169,7 @@ static void serve_commands(void) {
                 if (strncmp(line, "exit ", 5) == 0)
                         _exit(atoi(line + 5));
                 answer = do_command(line);
-                if (sd_notify_barrier(0, UINT64_MAX) <= 0)
-                        answer = "no answer from the manager";
+                wait_for_manager();
                 (void) dprintf(answers, "%s\n", answer);
         }
 }
@@ -281,8 +279,7 @@ void run_dead_mount(char *arguments[] __attribute__((unused))) {
                 WRONG("cannot store");
         if (!store(new_memfd(0), "alive"))
                 WRONG("cannot store");
-        if (sd_notify_barrier(0, UINT64_MAX) <= 0)
-                WRONG("no answer from the manager");
+        wait_for_manager();
         (void) close(alive[1]);
         report("verified 2 fds");
 }
