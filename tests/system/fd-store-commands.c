@@ -74,7 +74,8 @@ static void report_passed(void) {
                 else if (st.st_size == 0 || !read_number(fd, (size_t) st.st_size, &number))
                         report("%s damaged", passed_names[i]);
                 else
-                        report("%s %" PRIu64 " %zu %s", passed_names[i], number, (size_t) st.st_size / 1024, access_name(fd));
+                        report("%s %" PRIu64 " %zu %s", passed_names[i], number, (size_t) st.st_size / 1024,
+                                access_name(fd));
         }
         report("end");
 }
@@ -131,8 +132,9 @@ static const char *do_command(char *line) {
                 word[n++] = w;
 
         if (n == 5 && strcmp(word[0], "store") == 0)
-                return store_new(word[1], strtoull(word[2], NULL, 10), strtoul(word[3], NULL, 10), word[4]) ? "done"
-                                                                                                            : "failed";
+                return store_new(word[1], strtoull(word[2], NULL, 10), strtoul(word[3], NULL, 10), word[4])
+                        ? "done"
+                        : "failed";
         if (n == 3 && strcmp(word[0], "open") == 0)
                 return store_opened(word[1], word[2]) ? "done" : "failed";
         if (n == 2 && strcmp(word[0], "remove") == 0)
@@ -224,7 +226,8 @@ static _Noreturn void serve_fuse(int fuse, int alive) {
                         break;
                 }
                 case FUSE_GETATTR: {
-                        struct fuse_attr_out out = { .attr = { .ino = 1, .mode = S_IFDIR | 0755, .nlink = 2 } };
+                        struct fuse_attr_out out = { .attr = {
+                                                             .ino = 1, .mode = S_IFDIR | 0755, .nlink = 2 } };
                         (void) reply(fuse, header->unique, 0, &out, sizeof(out));
                         break;
                 }
@@ -268,7 +271,8 @@ void run_dead_mount(char *arguments[] __attribute__((unused))) {
                 (void) fcntl(alive[0], F_SETFD, 0);
                 (void) snprintf(fuse_number, sizeof(fuse_number), "%i", fuse);
                 (void) snprintf(alive_number, sizeof(alive_number), "%i", alive[0]);
-                (void) execl("/proc/self/exe", "@dead-server", "be-dead-server", fuse_number, alive_number, NULL);
+                (void) execl(
+                        "/proc/self/exe", "@dead-server", "be-dead-server", fuse_number, alive_number, NULL);
                 _exit(EXIT_FAILURE);
         }
         (void) close(fuse);
