@@ -377,7 +377,7 @@ class World:
 WEIGHTS = {
     "store": 40, "remove": 12, "replace": 12, "start": 18, "stop": 8, "kill": 5, "fail": 4, "clean": 0.5, "edit": 8, "mask": 1,
     "remove-file": 1, "bring-back": 12, "rename": 1, "alias": 4, "reload": 14, "reexec": 6, "soft-reboot": 0.5, "kexec": 3,
-}  # fmt: skip
+}
 
 
 def random_action(dice):
