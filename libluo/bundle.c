@@ -153,8 +153,8 @@ static int find_owner(
 }
 
 /*
- * Opens a file anew, for less than all access. Its mode may have been restored already, and keep an unprivileged owner out,
- * who may change it. But not for a moment while others have the file.
+ * Opens a file anew, for less than all access. Its mode may have been restored already, and keep an unprivileged
+ * owner out, who may change it. But not for a moment while others have the file.
  */
 static int open_narrow(int fd, int open_flags, bool again) {
         struct stat st;
@@ -278,8 +278,8 @@ LIBLUO_PUBLIC ssize_t libluo_bundle_take_all(
 /* ------------------------------------------------------------------------------------------------- memory ---- */
 
 /*
- * Retrieving takes more than the pages: the inode, and the nodes of the page cache's tree. Measured: about 0.2 percent of
- * the pages; a file of one page takes some KiB.
+ * Retrieving takes more than the pages: the inode, and the nodes of the page cache's tree. Measured: about 0.2
+ * percent of the pages; a file of one page takes some KiB.
  */
 static uint64_t cost_of_retrieving(uint64_t memory) {
         uint64_t cost;

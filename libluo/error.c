@@ -20,21 +20,21 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case EACCES:
                 return "permission denied";
         case EAFNOSUPPORT:
-                return "the service manager's socket ($NOTIFY_SOCKET) is of a kind that libluo or this process cannot use";
+                return "the service manager's socket ($NOTIFY_SOCKET) is of a kind that cannot be used here";
         case EAGAIN:
                 return "there is more to be read; call again";
         case EBADF:
                 return "the file descriptor is not open";
         case EBADFD:
-                return "the session has the wrong direction: outgoing sessions preserve, incoming ones retrieve and finish";
+                return "the session has the wrong direction (outgoing ones preserve, incoming ones retrieve)";
         case EBADMSG:
-                return "what was to be read is damaged: the index of a bundle, a log, or what the service manager passed";
+                return "what is to be read is damaged";
         case EBUSY:
-                return "in use: the device or session is open elsewhere, or the file is preserved already";
+                return "it is in use already";
         case ECOMM:
                 return "the service manager's socket does not take the message";
         case EEXIST:
-                return "the session name or the token is taken, or the file is stored under another name";
+                return "it is there already, under this name or another";
         case EFAULT:
                 return "an address passed to the kernel is not accessible";
         case EFBIG:
@@ -42,13 +42,13 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case EINVAL:
                 return "an argument is not valid";
         case EIO:
-                return "the kernel cannot restore what its predecessor left, or gave something that is no record of its log";
+                return "the kernel cannot restore what its predecessor left";
         case EISNAM:
                 return "what is stored under this name is not data that can be read";
         case ELOOP:
                 return "a bundle that others share cannot refer to a further one";
         case EMEDIUMTYPE:
-                return "the file descriptor is of another kind: not the LUO device, or not a LUO session";
+                return "the file descriptor is of another kind than is needed here";
         case EMFILE:
         case ENFILE:
                 return "too many open files";
@@ -57,11 +57,11 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case ENOBUFS:
                 return "the fd store has no room or is off; raise FileDescriptorStoreMax= of the unit";
         case ENODATA:
-                return "the file could not be preserved by the previous system, or was dropped";
+                return "the file could not be preserved by the previous system";
         case ENODEV:
-                return "the kernel has no Live Update Orchestrator, or it is off (kernel command line: kho=on liveupdate=on)";
+                return "the kernel has no Live Update Orchestrator (Linux 6.19, and kho=on liveupdate=on)";
         case ENOENT:
-                return "there is no session of that name, no such token in the session, or nothing stored under that name";
+                return "there is nothing of that name or token";
         case ENOLINK:
                 return "the file is in a shared session that was not given";
         case ENOMEM:
@@ -79,7 +79,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case ENOTUNIQ:
                 return "there are several under this name";
         case EOVERFLOW:
-                return "filling the holes of the file, as the kernel does to preserve it, needs more memory than is available";
+                return "filling the holes of the file, to preserve it, needs more memory than is available";
         case EPERM:
                 return "this process may not restore owner or mode of the file";
         case EPROTO:
@@ -89,7 +89,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case ESTALE:
                 return "what is stored under this name is of another version";
         case EPROTONOSUPPORT:
-                return "the index of the bundle, or the log, uses a feature that this version of libluo does not know";
+                return "what is to be read uses a feature that this version of libluo does not know";
         case ETIMEDOUT:
                 return "the service manager did not answer in time";
         default:

@@ -262,7 +262,10 @@ int libluo_internal_find_holes(
 
         if (own_fd >= 0)
                 close_fd(own_fd);
-        /* Memory that was reserved with fallocate(2) looks like a hole, too, but is to stay: then nobody can tell which is which */
+        /*
+         * Memory that was reserved with fallocate(2) looks like a hole, too, but is to stay: then nobody can tell
+         * which is which
+         */
         for (size_t i = 0; i < n; i++)
                 holes_size += holes[i].size;
         if (r < 0 || n == 0 || holes_size > cost) {

@@ -435,8 +435,8 @@ struct luo_index_entry *libluo_internal_index_find(const struct luo_index *index
 }
 
 /*
- * Finds for each entry the one that has its file. Tokens are unique, but for duplicates: those say what an earlier entry
- * says. Those of the shared session are apart, and may be there any number of times.
+ * Finds for each entry the one that has its file. Tokens are unique, but for duplicates: those say what an earlier
+ * entry says. Those of the shared session are apart, and may be there any number of times.
  */
 static int resolve_tokens(struct luo_index *index) {
         size_t *shared, n_shared = 0;

@@ -142,21 +142,27 @@ int libluo_internal_index_features(const uint8_t *data, size_t size, uint32_t *r
 /* file.c: what LUO does not keep of a file. */
 
 /*
- * Whether it is a file of memory (of tmpfs or hugetlbfs, so also a memfd), or -EBADF. All others may be on a server that
- * answers never (NFS, FUSE): of them nothing may be asked but what fcntl(2) knows and where their link in /proc/self/fd leads,
- * for which no file system is asked.
+ * Whether it is a file of memory (of tmpfs or hugetlbfs, so also a memfd), or -EBADF. All others may be on a server
+ * that answers never (NFS, FUSE): of them nothing may be asked but what fcntl(2) knows and where their link in
+ * /proc/self/fd leads, for which no file system is asked.
  */
 int libluo_internal_is_memory(int fd);
 
-/* Where the link of an fd in /proc/self/fd leads, cut to size, with a NUL. Returns 0, -EBADF, -ENAMETOOLONG, -ENOMEM, -ENOSYS. */
+/*
+ * Where the link of an fd in /proc/self/fd leads, cut to size, with a NUL. Returns 0, -EBADF, -ENAMETOOLONG, -ENOMEM,
+ * -ENOSYS.
+ */
 int libluo_internal_read_link(int fd, char *ret_target, size_t size);
 
-/* Notes it in an entry; returns 0, or -EBADF. Of what is not of memory there is the access mode only, and *ret_stat is all 0. */
+/*
+ * Notes it in an entry; returns 0, or -EBADF. Of what is not of memory there is the access mode only, and *ret_stat
+ * is all 0.
+ */
 int libluo_internal_describe_fd(int fd, libluo_entry *ret_entry, struct stat *ret_stat);
 
 /*
- * Gives a file its owner and mode back. fd has to be open for writing. With change_owner a file that cannot be given back
- * to its owner is this process's, with a mode that lets nobody in who was kept out. Returns 0 or -EPERM.
+ * Gives a file its owner and mode back. fd has to be open for writing. With change_owner a file that cannot be given
+ * back to its owner is this process's, with a mode that lets nobody in who was kept out. Returns 0 or -EPERM.
  */
 int libluo_internal_restore_inode(int fd, const libluo_entry *entry, bool change_owner);
 
@@ -164,8 +170,9 @@ int libluo_internal_restore_inode(int fd, const libluo_entry *entry, bool change
 int libluo_internal_open_link(int fd, int open_flags);
 
 /*
- * How much memory preserving a file of memory takes for its holes, and whether there is that much: 0, or -EOVERFLOW. A part of the
- * machine's memory (a 32nd, and 16 MiB) has to be left: filling the last of it would be the end of the machine.
+ * How much memory preserving a file of memory takes for its holes, and whether there is that much: 0, or -EOVERFLOW.
+ * A part of the machine's memory (a 32nd, and 16 MiB) has to be left: filling the last of it would be the end of the
+ * machine.
  */
 uint64_t libluo_internal_holes_cost(const struct stat *st);
 int libluo_internal_holes_fit(int fd, const struct stat *st);
@@ -189,13 +196,13 @@ int libluo_internal_read_file(int fd, uint64_t maximum, uint8_t **ret_data, size
 /* Makes a memfd that is sealed against all change. Returns an fd, -EFAULT, or the errors of libluo_memfd_new(). */
 int libluo_internal_sealed_memfd(const char *name, const void *data, size_t size);
 
-/* Makes a memfd of size bytes, all of them zero and with memory of their own. Errors as libluo_memfd_new(). */
-int libluo_internal_filled_memfd(const char *name, size_t size);
-
 /* How long a message may wait for room in the service manager's socket */
 #define LUO_NOTIFY_TIMEOUT_USEC (60 * USEC_PER_SEC)
 
-/* notify.c: sends a message to the service manager, with an fd unless that is negative. Errors as libluo_notify(), -EBADF. */
+/*
+ * notify.c: sends a message to the service manager, with an fd unless that is negative. Errors as libluo_notify(),
+ * -EBADF.
+ */
 int libluo_internal_notify(const char *state, int fd);
 int libluo_internal_notify_barrier(uint64_t timeout_usec);
 int libluo_internal_notify_barrier_fd(uint64_t timeout_usec);

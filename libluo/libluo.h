@@ -161,14 +161,11 @@ int libluo_session_retrieve(int device_fd, const char *name);
 int libluo_session_preserve(int session_fd, int fd, uint64_t token);
 
 /*
- * libluo_session_retrieve_fd(): takes the file preserved under a token out of an incoming session.
- *
- * The first retrieve does the work, and charges the memory to the control group of the calling process; later ones
- * give further references to the same file. A retrieve that does not fit into a control group's memory limit destroys
- * the content: find out before. A memfd comes back with its content, size, seals and offset; its access mode is always
- * read-write, its mode 0777, its owner the process that retrieves it first. One made with MFD_NOEXEC_SEAL is an exception:
- * its x bits are set and sealed, and with them the kernel (mm/memfd.c) sets all write seals, so that it cannot be written
- * any more. Returns the file descriptor, or
+ * libluo_session_retrieve_fd(): takes the file preserved under a token out of an incoming session. The first retrieve
+ * charges the memory to the control group of the calling process: one that does not fit into its limit destroys the
+ * content. Later ones give further references to the same file. A memfd comes back with content, size, seals and
+ * offset; open for reading and writing, with mode 0777, and owned by who retrieves it first. One with F_SEAL_EXEC
+ * cannot be written any more. Returns the file descriptor, or
  *   -ENOENT       the session has no such token
  *   -EBADFD       the session is outgoing
  *   -EMEDIUMTYPE  session_fd is not a session
@@ -251,22 +248,17 @@ typedef struct libluo_bundle libluo_bundle;
 int libluo_bundle_writer_new(int session_fd, uint32_t flags, libluo_bundle_writer **ret_writer);
 
 /*
- * libluo_bundle_writer_add(): preserves a file descriptor as the next entry, and notes its access mode, append flag,
- * offset, mode, owner, and where its content has holes. name is printable ASCII without ":", up to LIBLUO_ENTRY_NAME_MAX
- * bytes, not necessarily unique; flags are LIBLUO_ENTRY_NO_POLL or 0.
+ * libluo_bundle_writer_add(): preserves a file descriptor as the next entry, and notes what the kernel does not keep.
+ * name is printable ASCII without ":", up to LIBLUO_ENTRY_NAME_MAX bytes, not necessarily unique; flags are
+ * LIBLUO_ENTRY_NO_POLL or 0. A file that the bundle has already is not preserved again; the new entry refers to it.
+ * Only files of memory are looked at: others may be on a server that does not answer, and are given to the kernel as
+ * they are.
  *
- * A file that the bundle has already, perhaps by another file descriptor, is not preserved again; the new entry refers
- * to it. When taken, each of them has access mode, append flag and offset of its own; that two file descriptors shared
- * an offset (dup(2)) is not kept.
- *
- * Of a file that is not one of memory (of tmpfs or hugetlbfs) nothing is noted but the access mode: it may be on a server
- * that does not answer, and is left to the kernel as it is.
- *
- * Where the file cannot be preserved, the entry is made all the same, marked as lost with the reason, so that the
- * reader knows what is missing; the error is returned and the writer remains usable. Returns 0, or the errors of
- * libluo_session_preserve() (entry made, marked as lost), or
- *   -EOVERFLOW  filling the file's holes, as the kernel does, needs more memory than there is: what /proc/meminfo says is
- *               available, less a 32nd of all memory and 16 MiB (entry made, marked as lost)
+ * Where the file cannot be preserved, the entry is made all the same, marked as lost with the reason; the error is
+ * returned and the writer remains usable. Returns 0, or the errors of libluo_session_preserve() (entry made, marked
+ * as lost), or
+ *   -EOVERFLOW  filling the file's holes, as the kernel does, needs more memory than there is: what /proc/meminfo
+ *               says is available, less a 32nd of all memory and 16 MiB (entry made, marked as lost)
  * or, with no entry made,
  *   -EINVAL  the name or a flag is not valid, or the bundle was written
  *   -E2BIG   the bundle has LIBLUO_BUNDLE_ENTRIES_MAX entries
@@ -317,8 +309,8 @@ int libluo_bundle_open_index(int index_fd, uint32_t flags, libluo_bundle **ret_b
 /*
  * libluo_index_features(): the feature bits of an index, also of one whose features this version does not know.
  * *ret_compatible and *ret_incompatible get the bits that are set, *ret_unknown those of the latter that this version
- * does not know: 0 if it can read the index. Each may be NULL. index_fd is borrowed for the call; the index of a session
- * is got with libluo_session_retrieve_fd() at LIBLUO_INDEX_TOKEN. Returns 0, or
+ * does not know: 0 if it can read the index. Each may be NULL. index_fd is borrowed for the call; the index of a
+ * session is got with libluo_session_retrieve_fd() at LIBLUO_INDEX_TOKEN. Returns 0, or
  *   -EBADMSG  not an index
  *   -EACCES   the file cannot be read
  *   -EBADF, -ENOMEM
@@ -362,20 +354,11 @@ int libluo_bundle_get(const libluo_bundle *bundle, size_t i, libluo_entry *ret_e
 
 /*
  * libluo_bundle_take(): retrieves entry i of an opened bundle, with the access mode, append flag, offset, mode and
- * owner that it had when it was preserved, and gives the memory of holes back that are still empty. Never gives more
- * access than that: where it cannot be restored, the call fails. The exception are the x bits of a memfd made with
- * MFD_NOEXEC_SEAL, see libluo_session_retrieve_fd(). Holes of files sealed against writing, and of shared
- * ones, which others may be writing to, stay allocated.
- *
- * May be called again until the session is finished. Nobody else may use the file while it runs: with LIBLUO_TAKE_AGAIN,
- * for an entry that somebody works with already, the file itself is left as it is, but for owner and mode if nobody has
- * restored them yet. An entry that was preserved from a read-write file descriptor, and is neither a duplicate nor shared,
- * is then the same open file as was taken before, with its offset and flags of now, as when a service is restarted; others
- * get an open file of their own, with access mode, append flag and offset restored.
- *
- * A process that may not give the file back to its owner (the service runs as another user now) gets -EPERM, or with
- * LIBLUO_TAKE_CHANGE_OWNER the file: it is its own then, without set-user-ID and set-group-ID, and if the group is not
- * restored either, with what the mode gave to group and others both.
+ * owner that it had, and gives the memory of holes back that are still empty. Never gives more access than that.
+ * Nobody else may use the file while it runs, unless flags has LIBLUO_TAKE_AGAIN: then the file is left as it is, but
+ * for owner and mode if nobody has restored them yet. May be called again until the session is finished. With
+ * LIBLUO_TAKE_CHANGE_OWNER a file that cannot be given back to its owner is the caller's own, with a mode that lets
+ * nobody in who was kept out.
  *
  * Returns a file descriptor, the errors of libluo_session_retrieve_fd(), or
  *   -EINVAL   no such entry, a flag is not valid, or the bundle was opened from an index alone
@@ -441,12 +424,13 @@ typedef struct libluo_preflight {
 /*
  * libluo_fd_preflight(): would LUO preserve this file, and if not, why? Needs neither device nor session nor
  * privileges, and changes nothing but the times of the file. What is no file of memory is not asked anything. Fills
- * preflight_size bytes of *ret_preflight, with zeroes where this version has no such field; pass sizeof(libluo_preflight).
+ * preflight_size bytes of *ret_preflight, with zeroes where this version has no such field; pass
+ * sizeof(libluo_preflight).
  *
- * Whether a file is preserved already can be found out by who may write to it, by opening it for writing for a moment, and
- * only if it is not both empty and sealed against writing, and has no set-user-ID or set-group-ID bit. That it was
- * retrieved from a session that is not finished cannot be seen, and is not reported. Returns 0, also when the verdict is
- * bad, or -EBADF, -EINVAL, -EMFILE, -ENFILE, -EPROTO.
+ * Whether a file is preserved already can be found out by who may write to it, by opening it for writing for a
+ * moment, and only if it is not both empty and sealed against writing, and has no set-user-ID or set-group-ID bit.
+ * That it was retrieved from a session that is not finished cannot be seen, and is not reported. Returns 0, also when
+ * the verdict is bad, or -EBADF, -EINVAL, -EMFILE, -ENFILE, -EPROTO.
  */
 int libluo_fd_preflight(int fd, libluo_preflight *ret_preflight, size_t preflight_size);
 
@@ -462,9 +446,10 @@ const char *libluo_verdict_to_string(libluo_verdict verdict);
         (UINT32_C(1) << 0) /* it can be sealed; once sealed, it need not stay writable */
 
 /*
- * libluo_memfd_new(): makes a file of memory of size bytes, all zero, that LUO preserves and that can still be written
- * afterwards, whatever vm.memfd_noexec is: a memfd, or where those are not allowed (vm.memfd_noexec=2) a file of /dev/shm without
- * a name. With LIBLUO_MEMFD_SEALABLE always a memfd, for data that is going to be sealed. Returns a file descriptor, or
+ * libluo_memfd_new(): makes a file of memory of size bytes, all zero, that LUO preserves and that can still be
+ * written afterwards, whatever vm.memfd_noexec is: a memfd, or where those are not allowed (vm.memfd_noexec=2) a file
+ * of /dev/shm without a name. With LIBLUO_MEMFD_SEALABLE always a memfd, for data that is going to be sealed. Returns
+ * a file descriptor, or
  *   -EINVAL  the name is NULL or over 249 bytes, or a flag is not valid
  *   -EFBIG   over the process's limit of file sizes
  *   -EACCES  memfds that can be written are not allowed, and in /dev/shm no file can be made
@@ -475,16 +460,11 @@ int libluo_memfd_new(const char *name, uint64_t size, uint32_t flags);
 /* -------------------------------------------------------------------------------------- a service's store ---- */
 
 /*
- * For services: state with a name in the fd store of the service manager (systemd, any version with an fd store), where
- * it lives through restarts of the service and, with FileDescriptorStorePreserve=yes in the unit, through kexecs. Speaks
- * the protocols of sd_notify(3) and sd_listen_fds(3) itself; libsystemd is not needed, and may be used beside it.
- *
- * The unit needs FileDescriptorStoreMax= with room for one entry more than the service keeps: what replaces an entry is
- * stored before the old one is removed, so that no crash loses both. Meanwhile it has the name with "~" and a number
- * (FDNAME=state~1); what is no file of memory cannot be stored twice, and keeps that. sd_listen_fds(3) shows such names, this
- * library does not. One process of a service at a time may write to its store.
- *
- * A message waits for room in the service manager's socket, up to a minute.
+ * For services: state with a name in the fd store of the service manager (systemd, any version with an fd store),
+ * where it lives through restarts of the service and, with FileDescriptorStorePreserve=yes in the unit, through
+ * kexecs. libsystemd is not needed, and may be used beside it. The unit needs FileDescriptorStoreMax= with room for
+ * one entry more than the service keeps, as what replaces an entry is stored before the old one is removed. One
+ * process of a service at a time may write to its store.
  */
 typedef struct libluo_store libluo_store;
 
@@ -513,16 +493,13 @@ typedef struct libluo_store_entry {
 
 /*
  * libluo_store_open(): takes over all file descriptors that the service manager passed to this process ($LISTEN_FDS):
- * they get O_CLOEXEC and belong to the store object, which closes them when it is freed. Call it once, before threads
- * are started; unless LIBLUO_STORE_KEEP_ENVIRONMENT is given it removes LISTEN_PID, LISTEN_PIDFDID, LISTEN_FDS and
- * LISTEN_FDNAMES from the environment. A process that was passed nothing gets an empty store.
- *
- * Foreign are those that a socket unit may have passed: before the first one that cannot be (a file of memory, a session,
- * a name with a number). With LIBLUO_STORE_LEAVE_FOREIGN they are left as they are, and never closed.
- *
- * How much room the fd store has is said by $FDSTORE since systemd 254. Where it is not set, the fd store is off, as it is by
- * default (FileDescriptorStoreMax=0), and nothing can be put: LIBLUO_STORE_ANY_ROOM is for earlier versions, which refuse
- * what is too much without a word, so that a put that replaces may then lose both.
+ * they get O_CLOEXEC and belong to the store object. Call it once, before threads are started; without
+ * LIBLUO_STORE_KEEP_ENVIRONMENT it removes LISTEN_PID, LISTEN_PIDFDID, LISTEN_FDS and LISTEN_FDNAMES from the
+ * environment. A process that was passed nothing gets an empty store. Foreign are those that a socket unit may have
+ * passed: all before the first one that cannot be (a file of memory, a session, a name with a number). With
+ * LIBLUO_STORE_LEAVE_FOREIGN they are left as they are, and never closed. Where $FDSTORE, of systemd 254, is not set,
+ * nothing can be put. LIBLUO_STORE_ANY_ROOM is for earlier versions, which refuse what is too much without a word, so
+ * that a put that replaces may then lose both.
  *
  * Returns 0, or
  *   -EINVAL  a flag is not valid
@@ -543,16 +520,16 @@ libluo_store *libluo_store_free(libluo_store *store);
 size_t libluo_store_count(const libluo_store *store);
 
 /*
- * libluo_store_get_entry(): describes entry i, counted from 0: those that were passed in their order, then those that were
- * put. Several may have one name. Fills entry_size bytes of *ret_entry, with zeroes where this version has no such
- * field; pass sizeof(libluo_store_entry). Returns 0 or -EINVAL (also: no such entry).
+ * libluo_store_get_entry(): describes entry i, counted from 0: those that were passed in their order, then those that
+ * were put. Several may have one name. Fills entry_size bytes of *ret_entry, with zeroes where this version has no
+ * such field; pass sizeof(libluo_store_entry). Returns 0 or -EINVAL (also: no such entry).
  */
 int libluo_store_get_entry(
         const libluo_store *store, size_t i, libluo_store_entry *ret_entry, size_t entry_size);
 
 /*
- * libluo_store_get_fd(): what is stored under a name: a new reference, for the caller to close. flags is 0. Returns a file
- * descriptor, or
+ * libluo_store_get_fd(): what is stored under a name: a new reference, for the caller to close. flags is 0. Returns a
+ * file descriptor, or
  *   -ENOENT    nothing is stored under the name
  *   -ENOTUNIQ  several are stored under the name: libluo_store_get_entry() has them all
  *   -EBADF     the store's file descriptor was closed by somebody else
@@ -571,8 +548,8 @@ int libluo_store_get_data(
         const libluo_store *store, const char *name, uint32_t flags, void **ret_data, size_t *ret_size);
 
 /*
- * libluo_store_map_data(): what libluo_store_put_data() stored under a name, without a copy: mapped for reading, for the
- * caller to munmap(2); NULL if it is empty. flags is 0. Returns 0, or
+ * libluo_store_map_data(): what libluo_store_put_data() stored under a name, without a copy: mapped for reading, for
+ * the caller to munmap(2); NULL if it is empty. flags is 0. Returns 0, or
  *   -ENOENT, -ENOTUNIQ, -EBADF  as for libluo_store_get_fd()
  *   -EISNAM  what is stored is not a file of memory that can be read and is sealed against writing and shrinking
  *   -EINVAL, -ENOMEM
@@ -581,10 +558,10 @@ int libluo_store_map_data(
         const libluo_store *store, const char *name, uint32_t flags, const void **ret_data, size_t *ret_size);
 
 /*
- * libluo_store_map(): memory of the service that lives on: size bytes, mapped for reading and writing, for the caller to
- * munmap(2). What is stored under the name is taken if it has this size, and if its first four bytes are version, an
- * uint32_t; where nothing is, it is made, all zero but for the version, and stored. flags is 0. Returns 1 if it was there,
- * 0 if it was made (and is safe once libluo_store_barrier() has returned 0), or
+ * libluo_store_map(): memory of the service that lives on: size bytes, mapped for reading and writing, for the caller
+ * to munmap(2). What is stored under the name is taken if it has this size, and if its first four bytes are version,
+ * an uint32_t; where nothing is, it is made, all zero but for the version, and stored. flags is 0. Returns 1 if it
+ * was there, 0 if it was made (and is safe once libluo_store_barrier() has returned 0), or
  *   -ENOTUNIQ, -EBADF  as for libluo_store_get_fd()
  *   -EISNAM    what is stored is no file of memory
  *   -EMSGSIZE  what is stored has another size
@@ -599,31 +576,30 @@ int libluo_store_map(libluo_store *store, const char *name, size_t size, uint32_
         void **ret_memory);
 
 /*
- * libluo_store_put_fd(): stores a file descriptor under a name, replacing what was stored under it, or beside that with
- * LIBLUO_STORE_ADD. fd is borrowed, the service manager gets a reference of its own. name is printable ASCII without
- * ":" and "~", 1 to LIBLUO_STORE_NAME_MAX bytes. It is safe once libluo_store_barrier() has returned 0.
+ * libluo_store_put_fd(): stores a file descriptor under a name, in the place of what was stored under it, or beside
+ * that with LIBLUO_STORE_ADD. fd is borrowed, the service manager gets a reference of its own. name is printable
+ * ASCII without ":" and "~", 1 to LIBLUO_STORE_NAME_MAX bytes. It is safe once libluo_store_barrier() has returned 0.
+ * Putting an open file under the name that it has already is no error; it stays as it is. Should removing what was
+ * replaced fail, that error is returned; the new one is stored then, and the next put of the name removes the rest.
  *
  * Returns 0, or
  *   -EINVAL      the name or a flag is not valid
  *   -ENOTCONN    there is no service manager ($NOTIFY_SOCKET)
- *   -ENOBUFS     the fd store has no room, or is off ($FDSTORE): raise FileDescriptorStoreMax= of the unit. Nothing was
- *                changed. Foreign entries are not counted: whoever stores such by other means has to leave room for them
- *   -EEXIST      this open file is stored under another name, and systemd stores each once: open it anew. Putting it under
- *                the name that it has already is no error; it stays as it is
- *   -ENOTUNIQ    it is stored under this name already, with others, and cannot be stored twice as it is no file of memory
+ *   -ENOBUFS     the fd store has no room, or is off ($FDSTORE); nothing was changed. Foreign entries are not counted
+ *   -EEXIST      this open file is stored under another name, and systemd stores each once: open it anew
+ *   -ENOTUNIQ    it is stored under this name already, with others, and cannot be stored twice as it is no file of
+ *                memory
  *   -ETIMEDOUT   the service manager's socket was full for a minute
  *   -ECOMM       the service manager's socket does not take the message
  *   -EAFNOSUPPORT  $NOTIFY_SOCKET is of a kind that cannot pass file descriptors, or this process may have no AF_UNIX
- *                sockets (RestrictAddressFamilies= of the unit)
+ *                  sockets (RestrictAddressFamilies= of the unit)
  *   -EBADF, -EMFILE, -ENFILE, -ENOMEM, -EPROTO
- * An error that comes from removing what was replaced is returned, too: fd is stored then, as the newer of the two, and
- * the next put of the name removes the rest.
  */
 int libluo_store_put_fd(libluo_store *store, const char *name, int fd, uint32_t flags);
 
 /*
- * libluo_store_put_data(): stores a copy of size bytes under a name, in a memfd that is sealed against all change. flags
- * are LIBLUO_STORE_ADD or 0. Returns 0, or
+ * libluo_store_put_data(): stores a copy of size bytes under a name, in a memfd that is sealed against all change.
+ * flags are LIBLUO_STORE_ADD or 0. Returns 0, or
  *   -EFAULT  data is not size bytes of memory that can be read
  *   -EFBIG   over the process's limit of file sizes
  *   -ENOTCONN, -ENOBUFS, -ETIMEDOUT, -ECOMM, -EAFNOSUPPORT, -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO  as for
@@ -639,9 +615,9 @@ int libluo_store_put_data(
 int libluo_store_remove(libluo_store *store, const char *name);
 
 /*
- * libluo_store_barrier(): waits until the service manager has handled all that was sent before: from then on a crash of
- * this process loses nothing. That the service manager has refused something is not said: NotifyAccess= of the unit has to
- * allow this process to notify, or all of it is dropped. timeout_usec is in microseconds, UINT64_MAX for no limit. Returns 0, or
+ * libluo_store_barrier(): waits until the service manager has handled all that was sent before: from then on a crash
+ * of this process loses nothing. That it has refused something is not said (NotifyAccess= of the unit). timeout_usec
+ * is in microseconds, UINT64_MAX for no limit. Returns 0, or
  *   -ETIMEDOUT  not within that time
  *   -ENOTCONN, -ECOMM, -EAFNOSUPPORT  as for libluo_store_put_fd()
  *   -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO
@@ -649,9 +625,9 @@ int libluo_store_remove(libluo_store *store, const char *name);
 int libluo_store_barrier(const libluo_store *store, uint64_t timeout_usec);
 
 /*
- * libluo_store_barrier_fd(): the same for an event loop: a file descriptor that gets POLLHUP when the service manager has
- * handled all that was sent before; for the caller to close. timeout_usec is how long it may take to send the message, 0 if it
- * must not wait. Returns a file descriptor, or
+ * libluo_store_barrier_fd(): the same for an event loop: a file descriptor that gets POLLHUP when the service manager
+ * has handled all that was sent before; for the caller to close. timeout_usec is how long it may take to send the
+ * message, 0 if it must not wait. Returns a file descriptor, or
  *   -ETIMEDOUT  the service manager's socket was full all that time
  *   -ENOTCONN, -ECOMM, -EAFNOSUPPORT  as for libluo_store_put_fd()
  *   -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO
@@ -659,12 +635,9 @@ int libluo_store_barrier(const libluo_store *store, uint64_t timeout_usec);
 int libluo_store_barrier_fd(const libluo_store *store, uint64_t timeout_usec);
 
 /*
- * libluo_store_get_sessions(): the LUO sessions of LUOSession=NAME in the unit: *ret_restored gets the one that came from
- * the previous system (incoming), *ret_next the one that goes to the next (outgoing); new references, for the caller to
- * close, or -1 where there is none. name is NAME, flags is 0.
- *
- * systemd 262 passes one session as NAME: outgoing at first, incoming after a kexec. Where the service manager passes a
- * fresh one as NAME.next too, that is found. Returns 0, or
+ * libluo_store_get_sessions(): the LUO sessions of LUOSession=NAME in the unit: *ret_restored gets the one that came
+ * from the previous system (incoming), *ret_next the one that goes to the next (outgoing); new references, for the
+ * caller to close, or -1 where there is none. name is NAME; NAME.next is looked for, too. flags is 0. Returns 0, or
  *   -ENOENT       nothing is passed under these names
  *   -EMEDIUMTYPE  what is passed under these names is not a session
  *   -ENOSYS       as for libluo_session_get_name()

@@ -32,8 +32,8 @@ static int open_unnamed(void) {
 }
 
 /*
- * A file that was made with MFD_NOEXEC_SEAL, as all are that ask for nothing else where vm.memfd_noexec=1, cannot be written
- * any more when LUO has restored it. So ask for MFD_EXEC, which vm.memfd_noexec=2 refuses.
+ * A file that was made with MFD_NOEXEC_SEAL, as all are that ask for nothing else where vm.memfd_noexec=1, cannot be
+ * written any more when LUO has restored it. So ask for MFD_EXEC, which vm.memfd_noexec=2 refuses.
  */
 static int make(const char *name, unsigned flags) {
         int fd;
@@ -121,20 +121,4 @@ int libluo_internal_sealed_memfd(const char *name, const void *data, size_t size
 fail:
         close_fd(fd);
         return r;
-}
-
-int libluo_internal_filled_memfd(const char *name, size_t size) {
-        int fd;
-
-        fd = libluo_memfd_new(name, size, LIBLUO_MEMFD_SEALABLE);
-        if (fd < 0)
-                return fd;
-
-        /* Memory now: a write to a mapping that finds none is the end of the process, by SIGBUS. */
-        if (size > 0 && fallocate(fd, 0, 0, (off_t) size) < 0) {
-                close_fd(fd);
-                return -ENOMEM;
-        }
-
-        return fd;
 }

@@ -12,10 +12,10 @@
 #define KNOWN_SEALS UINT32_C(0x3f)
 
 /*
- * 1 if LUO keeps the file, 0 if not, or -EAGAIN if that cannot be found out. While it does, fallocate(2) fails with EPERM
- * before it does anything (SHMEM_F_MAPPING_FROZEN of mm/shmem.c), so ask for something that leaves the content as it is,
- * whoever writes to the file meanwhile: to make a hole where no file can have anything, or, where seals forbid holes, to
- * allocate what is allocated, which the seals keep so.
+ * 1 if LUO keeps the file, 0 if not, or -EAGAIN if that cannot be found out. While it does, fallocate(2) fails with
+ * EPERM before it does anything (SHMEM_F_MAPPING_FROZEN of mm/shmem.c), so ask for something that leaves the content
+ * as it is, whoever writes to the file meanwhile: to make a hole where no file can have anything, or, where seals
+ * forbid holes, to allocate what is allocated, which the seals keep so.
  */
 static int is_preserved(int fd, mode_t mode_bits, uint32_t seals) {
         int own_fd, r, mode = FALLOC_FL_KEEP_SIZE;

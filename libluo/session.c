@@ -157,9 +157,10 @@ LIBLUO_PUBLIC int libluo_session_finish(int session_fd) {
 #define SESSION_LINK "anon_inode:[luo_session] "
 
 /*
- * Whether a file is one of the kernel's own, without a file system, as sessions are: 1 or 0. Asks nothing of the file: it may
- * be on a server that does not answer, and to others the number of a request may mean something else. The link in /proc
- * tells, up to the limit that it has for such files before Linux 7.2; the size leaves room for a name.
+ * Whether a file is one of the kernel's own, without a file system, as sessions are: 1 or 0. Asks nothing of the
+ * file: it may be on a server that does not answer, and to others the number of a request may mean something else.
+ * The link in /proc tells, up to the limit that it has for such files before Linux 7.2; the size leaves room for a
+ * name.
  */
 static int is_anonymous(int fd, char *ret_link, size_t size) {
         int r;

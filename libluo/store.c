@@ -515,12 +515,13 @@ static uint64_t next_generation(const libluo_store *s, const char *name) {
  * file once: for a moment it gets this one in addition.
  */
 static int open_anew(int fd) {
-        off_t offset = lseek(fd, 0, SEEK_CUR);
+        off_t offset;
         int other_fd;
 
         if (libluo_internal_is_memory(fd) <= 0)
                 return -EOPNOTSUPP;
 
+        offset = lseek(fd, 0, SEEK_CUR);
         other_fd = libluo_internal_open_link(fd, fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND));
         if (other_fd >= 0 && offset > 0)
                 (void) lseek(other_fd, offset, SEEK_SET);
@@ -528,9 +529,10 @@ static int open_anew(int fd) {
 }
 
 /*
- * Stores an entry in the place of others. The service manager handles messages in order, and can remove by name only: so
- * the new one is stored under another name, then the old one is removed, and then the new one gets the name. What cannot
- * be opened anew, and so not stored twice, keeps the other name. Should something fail, the next put goes on from there.
+ * Stores an entry in the place of others. The service manager handles messages in order, and can remove by name only:
+ * so the new one is stored under another name, then the old one is removed, and then the new one gets the name. What
+ * cannot be opened anew, and so not stored twice, keeps the other name. Should something fail, the next put goes on
+ * from there.
  */
 static int replace(libluo_store *s, struct store_entry *e, int fd, uint32_t flags, bool *ret_stored) {
         uint64_t generation = next_generation(s, e->name);

@@ -8,20 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <linux/kcmp.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "fd-store.h"
 #include "internal.h"
 #include "memory.h"
-
-#ifndef F_DUPFD_QUERY
-#define F_DUPFD_QUERY 1027 /* Linux 6.10 */
-#endif
-
-#define F_SEAL_EXECUTE 0x0020 /* F_SEAL_EXEC, Linux 6.3 */
 
 void fd_store_init(struct fd_store *store, size_t max, int epoll) {
         *store = (struct fd_store) { .max = max, .epoll = epoll };
@@ -34,16 +26,6 @@ void fd_store_done(struct fd_store *store) {
         while ((entry = TAILQ_FIRST(&store->list)))
                 fd_store_remove(store, entry);
         hash_table_done(&store->inodes);
-}
-
-static bool is_same_open_file(int a, int b) {
-        int r;
-
-        r = fcntl(a, F_DUPFD_QUERY, b);
-        if (r >= 0)
-                return r > 0;
-
-        return syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, a, b) == 0;
 }
 
 static uint64_t inode_key(int fd) {
@@ -61,7 +43,8 @@ int fd_store_add(struct fd_store *store, int fd, const char *name, bool poll, bo
 
         key = inode_key(fd);
         for (struct hash_item *item = hash_table_find(&store->inodes, key); item; item = hash_item_next(item))
-                if (is_same_open_file(HASH_CONTAINER(item, struct stored_fd, by_inode)->fd, fd))
+                if (libluo_internal_same_description(
+                            HASH_CONTAINER(item, struct stored_fd, by_inode)->fd, fd))
                         return 0;
 
         entry = calloc(1, sizeof(*entry));
@@ -108,135 +91,87 @@ void fd_store_remove(struct fd_store *store, struct stored_fd *entry) {
 
 /* ---------------------------------------------------------------------------------------------------- kexec ---- */
 
-/* What one inode comes back as; entries that had it open each by itself share it. */
-struct copy {
-        struct hash_item by_inode;
-        struct copy *next;
-        dev_t device;
-        ino_t inode;
-        int fd; /* or the negative errno that there is none for */
-        mode_t mode;
-        uid_t uid;
-        gid_t gid;
-};
-
-struct copies {
-        struct hash_table table;
-        struct copy *list;
-};
-
-static struct copy *find_copy(const struct copies *copies, const struct stat *st) {
-        for (struct hash_item *item = hash_table_find(&copies->table, hash_pair(st->st_dev, st->st_ino));
-                item; item = hash_item_next(item)) {
-
-                struct copy *copy = HASH_CONTAINER(item, struct copy, by_inode);
-
-                if (copy->device == st->st_dev && copy->inode == st->st_ino)
-                        return copy;
-        }
-
-        return NULL;
-}
-
-static int make_copy(struct copies *copies, int fd, const struct stat *st, struct copy **ret) {
-        struct copy *copy;
-        int seals;
-
-        seals = fcntl(fd, F_GET_SEALS);
-        if (seals < 0 || seals & ~MEMORY_SEALS_KNOWN)
-                return -EOPNOTSUPP;
-
-        copy = malloc(sizeof(*copy));
-        if (!copy)
-                return -ENOMEM;
-        *copy = (struct copy) {
-                .next = copies->list,
-                .device = st->st_dev,
-                .inode = st->st_ino,
-                .mode = st->st_mode & 07777,
-                .uid = st->st_uid,
-                .gid = st->st_gid,
-        };
-        if (hash_table_add(&copies->table, &copy->by_inode, hash_pair(st->st_dev, st->st_ino)) < 0) {
-                free(copy);
-                return -ENOMEM;
-        }
-        copies->list = copy;
-
-        copy->fd = memory_copy(fd, st->st_size, seals, 0);
-        *ret = copy;
-        return 0;
-}
-
-/* As libluo_bundle_take(), an open file with what is not LUO's to keep. */
-static int reopen(int fd, const struct copy *copy) {
-        char path[64];
-        int flags, reopened;
-        off_t offset;
-
-        flags = fcntl(fd, F_GETFL);
-        offset = lseek(fd, 0, SEEK_CUR);
-        if (flags < 0)
-                return -errno;
-
-        (void) snprintf(path, sizeof(path), "/proc/self/fd/%i", copy->fd);
-        reopened = open(path, (flags & (O_ACCMODE | O_APPEND)) | O_CLOEXEC);
-        if (reopened < 0)
-                return -errno;
-        if (offset > 0 && lseek(reopened, offset, SEEK_SET) < 0) {
-                close_fd(reopened);
-                return -EACCES;
-        }
-
-        return reopened;
-}
-
-static int copy_entry(struct copies *copies, struct stored_fd *entry, bool (*is_busy)(void *userdata, int fd),
-        void *userdata) {
-
-        struct copy *copy;
+/* As libluo_bundle_take(), an open file with what is not LUO's to keep, in the place of the one that is stored. */
+static int replace(struct stored_fd *entry, int copy) {
+        libluo_entry description = {};
         struct stat st;
         int fd, r;
 
-        if (!memory_can_be_preserved(entry->fd, &st))
-                return -EOPNOTSUPP;
-        if (is_busy(userdata, entry->fd))
-                return -EBUSY;
+        r = libluo_internal_describe_fd(entry->fd, &description, &st);
+        if (r < 0)
+                return r;
 
-        copy = find_copy(copies, &st);
-        if (!copy) {
-                r = make_copy(copies, entry->fd, &st, &copy);
-                if (r < 0)
-                        return r;
-        }
-        if (copy->fd < 0)
-                return copy->fd;
-
-        fd = reopen(entry->fd, copy);
+        fd = libluo_internal_open_link(copy, description.open_flags);
         if (fd < 0)
                 return fd;
+        if (description.offset > 0 && lseek(fd, (off_t) description.offset, SEEK_SET) < 0) {
+                close_fd(fd);
+                return -EACCES;
+        }
 
         close_fd(entry->fd);
         entry->fd = fd;
         return 0;
 }
 
-/* The last step, as the mode may keep even the owner from opening the file. */
-static void restore_inode(const struct copy *copy) {
-        struct stat st;
-        mode_t mode = copy->mode;
-        int seals = fcntl(copy->fd, F_GET_SEALS);
+/* Returns a file descriptor or a negative errno. */
+static int copy_file(int fd, libluo_entry *ret_description, struct stat *ret_stat,
+        bool (*is_busy)(void *userdata, int fd), void *userdata) {
 
-        if (fstat(copy->fd, &st) < 0)
+        int seals, r;
+
+        r = libluo_internal_describe_fd(fd, ret_description, ret_stat);
+        if (r < 0)
+                return r;
+        if (!memory_can_be_preserved(fd, ret_stat))
+                return -EOPNOTSUPP;
+        if (is_busy(userdata, fd))
+                return -EBUSY;
+
+        seals = fcntl(fd, F_GET_SEALS);
+        if (seals < 0 || seals & ~MEMORY_SEALS_KNOWN)
+                return -EOPNOTSUPP;
+
+        return memory_copy(fd, ret_stat->st_size, seals, 0);
+}
+
+static bool is_of_inode(const struct stored_fd *entry, const struct stat *st) {
+        struct stat own;
+
+        return fstat(entry->fd, &own) >= 0 && own.st_dev == st->st_dev && own.st_ino == st->st_ino;
+}
+
+/* Copies the file of an entry, for all entries that have it. */
+static void copy_entry(struct fd_store *store, struct stored_fd *entry,
+        bool (*is_busy)(void *userdata, int fd), void *userdata) {
+
+        libluo_entry description = {};
+        struct hash_item *item, *next;
+        struct stat st = {};
+        int copy;
+
+        copy = copy_file(entry->fd, &description, &st, is_busy, userdata);
+        if (copy < 0) {
+                entry->loss = copy;
                 return;
-        if (seals >= 0 && seals & F_SEAL_EXECUTE)
-                mode = (mode & ~(mode_t) 0111) | (st.st_mode & 0111);
+        }
 
-        if (((st.st_uid != copy->uid || st.st_gid != copy->gid) &&
-                    fchown(copy->fd, copy->uid, copy->gid) < 0) ||
-                fchmod(copy->fd, mode) < 0)
+        for (item = hash_table_find(&store->inodes, hash_pair(st.st_dev, st.st_ino)); item; item = next) {
+                struct stored_fd *other = HASH_CONTAINER(item, struct stored_fd, by_inode);
+
+                next = hash_item_next(item);
+                if (other->is_copied || other->session_name || !is_of_inode(other, &st))
+                        continue;
+
+                other->is_copied = true;
+                other->loss = replace(other, copy);
+        }
+
+        /* The last step, as the mode may keep even the owner from opening the file */
+        if (libluo_internal_restore_inode(copy, &description, false) < 0)
                 fprintf(stderr, "luo-emulate: fd store: cannot restore owner and mode of a file: %s.\n",
                         strerror(errno));
+        close_fd(copy);
 }
 
 static void tell_loss(const struct stored_fd *entry, int error) {
@@ -252,37 +187,27 @@ static void tell_loss(const struct stored_fd *entry, int error) {
 
 void fd_store_copy(struct fd_store *store, bool (*is_busy)(void *userdata, int fd), void *userdata) {
         struct stored_fd *entry, *next;
-        struct copies copies = {};
-        struct copy *copy;
+
+        TAILQ_FOREACH(entry, &store->list, entries) {
+                entry->is_copied = false;
+                entry->loss = 0;
+        }
+        TAILQ_FOREACH(entry, &store->list, entries)
+        if (!entry->is_copied && !entry->session_name)
+                copy_entry(store, entry, is_busy, userdata);
 
         for (entry = TAILQ_FIRST(&store->list); entry; entry = next) {
-                int r;
-
                 next = TAILQ_NEXT(entry, entries);
                 if (entry->session_name)
                         continue;
-
-                r = copy_entry(&copies, entry, is_busy, userdata);
-                if (r < 0) {
-                        tell_loss(entry, r);
+                if (entry->loss < 0) {
+                        tell_loss(entry, entry->loss);
                         fd_store_remove(store, entry);
-                }
-        }
-
-        /* They are other inodes now */
-        TAILQ_FOREACH(entry, &store->list, entries) {
-                if (entry->session_name)
                         continue;
+                }
+
+                /* Another inode now */
                 hash_table_remove(&store->inodes, &entry->by_inode);
                 (void) hash_table_add(&store->inodes, &entry->by_inode, inode_key(entry->fd));
         }
-
-        while ((copy = copies.list)) {
-                if (copy->fd >= 0)
-                        restore_inode(copy);
-                close_fd(copy->fd);
-                copies.list = copy->next;
-                free(copy);
-        }
-        hash_table_done(&copies.table);
 }

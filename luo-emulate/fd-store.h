@@ -18,6 +18,8 @@ struct stored_fd {
         int fd;
         bool is_unit_session; /* LUOSession= */
         char *session_name;   /* over the kexec: the LUO session that fd was */
+        bool is_copied;       /* over the kexec: done */
+        int loss;             /* over the kexec: a negative errno if it is lost */
 };
 
 TAILQ_HEAD(stored_fd_list, stored_fd);

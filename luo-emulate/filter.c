@@ -28,6 +28,16 @@ static int add_rules(scmp_filter_ctx context) {
                 SCMP_SYS(openat2),
                 SCMP_SYS(readlink),
                 SCMP_SYS(readlinkat),
+                SCMP_SYS(stat),
+                SCMP_SYS(lstat),
+                SCMP_SYS(access),
+                SCMP_SYS(faccessat),
+                SCMP_SYS(faccessat2),
+                SCMP_SYS(getxattr),
+                SCMP_SYS(lgetxattr),
+                SCMP_SYS(listxattr),
+                SCMP_SYS(llistxattr),
+                SCMP_SYS(io_uring_setup),
                 SCMP_SYS(reboot),
                 SCMP_SYS(truncate),
                 SCMP_SYS(ftruncate),
@@ -63,6 +73,15 @@ static int add_rules(scmp_filter_ctx context) {
 
         r = seccomp_rule_add(context, SCMP_ACT_NOTIFY, SCMP_SYS(madvise), 1,
                 SCMP_A2(SCMP_CMP_MASKED_EQ, UINT32_MAX, MADV_REMOVE));
+        if (r < 0)
+                return r;
+
+        /* fstat(2), by any of its names, is called too often: what is open of the device is an eventfd for it */
+        r = seccomp_rule_add(context, SCMP_ACT_NOTIFY, SCMP_SYS(newfstatat), 1,
+                SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, 0));
+        if (r >= 0)
+                r = seccomp_rule_add(context, SCMP_ACT_NOTIFY, SCMP_SYS(statx), 1,
+                        SCMP_A2(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, 0));
         if (r < 0)
                 return r;
 

@@ -11,10 +11,10 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "answers.h"
 #include "internal.h"
 #include "memory.h"
 #include "process.h"
-#include "requests.h"
 
 #ifndef RWF_NOAPPEND
 #define RWF_NOAPPEND 0x00000020 /* Linux 6.9 */
@@ -29,8 +29,6 @@
 
 /* The most that one system call writes. */
 #define WRITE_MAX (INT_MAX & ~UINT64_C(4095))
-
-#define F_SEAL_EXECUTE 0x0020 /* F_SEAL_EXEC, Linux 6.3 */
 
 /* True if the file may be written through this fd, and its size is frozen. */
 static bool is_frozen(
@@ -130,7 +128,7 @@ int64_t answer_add_seals(struct supervisor *s, const struct seccomp_notif *reque
                 return ANSWER_CONTINUE;
 
         /* The pages are pinned, which cannot be sealed against writing */
-        if (!(wanted & F_SEAL_WRITE) && !(wanted & F_SEAL_EXECUTE && st.st_mode & 0111))
+        if (!(wanted & F_SEAL_WRITE) && !(wanted & F_SEAL_EXEC_VALUE && st.st_mode & 0111))
                 return ANSWER_CONTINUE;
 
         fd = request_get_fd(s, request, (int) request->data.args[0]);

@@ -8,10 +8,10 @@
 
 #include <sys/ioctl.h>
 
+#include "answers.h"
 #include "internal.h"
 #include "kernel-abi.h"
 #include "process.h"
-#include "requests.h"
 
 /* A request that is being answered. */
 struct call {
@@ -137,17 +137,6 @@ static int retrieve_session(struct call *call) {
         return make_session(call, OPERATION_RETRIEVE_SESSION, kernel_retrieve_session);
 }
 
-/* The emulator needs a file descriptor for each preserved file. The kernel does not, and has no error for that. */
-static int our_own_limit(int error) {
-        if (error != -EMFILE && error != -ENFILE)
-                return error;
-
-        fprintf(stderr,
-                "luo-emulate: cannot preserve one more file: too many open files. Raise the hard limit "
-                "(ulimit -H -n).\n");
-        return -ENOMEM;
-}
-
 static int preserve(struct call *call) {
         struct supervisor *s = call->s;
         uint64_t token = call->argument.fd.token;
@@ -155,8 +144,14 @@ static int preserve(struct call *call) {
 
         if (!kernel_token_is_used(call->session, token)) {
                 fd = request_get_fd(s, call->request, call->argument.fd.fd);
+                /* The kernel needs none for a file that it has preserved, and has no error for that */
+                if (fd >= s->files_max || fd == -EMFILE || fd == -ENFILE) {
+                        close_fd(fd);
+                        supervisor_out_of_files(s);
+                        fd = -ENOMEM;
+                }
                 if (fd < 0 && fd != -EBADF) {
-                        r = our_own_limit(fd);
+                        r = fd;
                         goto finish;
                 }
         }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,19 +12,18 @@
 #include <unistd.h>
 
 #include "internal.h"
-#include "program.h"
+#include "listen-stream.h"
 #include "service-manager.h"
 #include "supervisor.h"
 
 #define FD_STORE_MAX_DEFAULT 512
+#define STOP_TIMEOUT_DEFAULT 90 /* seconds; systemd's */
 
-static unsigned arg_kexecs = 0;
+static struct plan arg_plan = { .stop_timeout_usec = STOP_TIMEOUT_DEFAULT * USEC_PER_SEC };
 static bool arg_trace = false;
 static const char *arg_trace_file = NULL;
 static bool arg_fd_store = false;
-static size_t arg_fd_store_max = FD_STORE_MAX_DEFAULT;
-static char **arg_luo_sessions = NULL;
-static size_t arg_n_luo_sessions = 0;
+static struct unit_setting arg_unit = {};
 static struct faults arg_faults = {};
 
 static void help(void) {
@@ -33,12 +33,23 @@ static void help(void) {
                "  -h --help              Show this help\n"
                "     --version           Show the version\n"
                "     --kexecs=N          Run the program N+1 times, with a kexec in between\n"
+               "     --restarts=N        Start it N+1 times in each boot\n"
                "     --fail=[BOOT/]OPERATION[:SESSION[:TOKEN]]=ERROR[*COUNT]\n"
                "                         Let an operation fail (open, create, retrieve-session,\n"
                "                         preserve, retrieve, finish, get-name)\n"
                "     --trace[=FILE]      Write a line for each operation, to stderr or FILE\n"
                "     --fd-store[=MAX]    Be the program's service manager, with an fd store\n"
-               "     --luo-session=NAME  With --fd-store: LUOSession= of the unit\n\n"
+               "     --luo-session=NAME  With --fd-store: LUOSession= of the unit\n"
+               "     --listen-stream=ADDRESS\n"
+               "                         Listen for the program (socket activation): /PATH, @NAME,\n"
+               "                         PORT, IPV4:PORT or [IPV6]:PORT\n"
+               "     --type=TYPE         When the program has started: at once (simple), or when it\n"
+               "                         says READY=1 (notify)\n"
+               "     --driver=COMMAND    At each start run this beside the program, which is stopped\n"
+               "                         when the command is done\n"
+               "     --stop=SIGNAL       What it is stopped with, TERM by default\n"
+               "     --stop-timeout=SECONDS\n"
+               "                         Kill what is left after this time, 90 by default\n\n"
                "See the luo-emulate(1) man page for details.\n");
 }
 
@@ -69,9 +80,23 @@ static bool ends_with_next(const char *name) {
         return suffix && strcmp(suffix, ".next") == 0;
 }
 
-static int add_luo_session(char *name) {
-        char **names;
+static int add_to_list(const char *option, char *value, char ***list, size_t *n) {
+        char **larger;
 
+        for (size_t i = 0; i < *n; i++)
+                if (strcmp((*list)[i], value) == 0)
+                        return usage_error(option, value, "was given before");
+
+        larger = reallocarray(*list, *n + 1, sizeof(char *));
+        if (!larger)
+                return usage_error(option, value, "out of memory");
+
+        *list = larger;
+        larger[(*n)++] = value;
+        return 0;
+}
+
+static int add_luo_session(char *name) {
         if (!*name || strlen(name) > LIBLUO_ENTRY_NAME_MAX - strlen(".next") ||
                 !libluo_internal_entry_name_is_valid(name, strlen(name)))
                 return usage_error("--luo-session", name,
@@ -79,17 +104,55 @@ static int add_luo_session(char *name) {
         if (ends_with_next(name))
                 return usage_error("--luo-session", name,
                         "names that end in \".next\" are those of the sessions for the next kexec");
-        for (size_t i = 0; i < arg_n_luo_sessions; i++)
-                if (strcmp(arg_luo_sessions[i], name) == 0)
-                        return usage_error("--luo-session", name, "the name was given before");
 
-        names = reallocarray(arg_luo_sessions, arg_n_luo_sessions + 1, sizeof(*names));
-        if (!names)
-                return usage_error("--luo-session", name, "out of memory");
+        return add_to_list("--luo-session", name, &arg_unit.luo_sessions, &arg_unit.n_luo_sessions);
+}
 
-        arg_luo_sessions = names;
-        arg_luo_sessions[arg_n_luo_sessions++] = name;
-        return 0;
+static int add_listen_stream(char *address) {
+        if (listen_stream_check(address) < 0)
+                return usage_error("--listen-stream", address,
+                        "not an address: \"/PATH\", \"@NAME\", \"PORT\", \"IPV4:PORT\" or \"[IPV6]:PORT\"");
+
+        return add_to_list("--listen-stream", address, &arg_unit.listen_streams, &arg_unit.n_listen_streams);
+}
+
+/* By name, with or without "SIG", or by number. */
+static bool parse_signal(const char *text, int *ret) {
+        unsigned long number = 0;
+
+        if (parse_unsigned(text, _NSIG - 1, &number) && sigabbrev_np((int) number)) {
+                *ret = (int) number;
+                return true;
+        }
+
+        if (strncmp(text, "SIG", strlen("SIG")) == 0)
+                text += strlen("SIG");
+        for (int i = 1; i < _NSIG; i++) {
+                const char *name = sigabbrev_np(i);
+
+                if (name && strcmp(name, text) == 0) {
+                        *ret = i;
+                        return true;
+                }
+        }
+
+        return false;
+}
+
+static int check_options(void) {
+        if (arg_unit.n_luo_sessions > 0 && !arg_fd_store) {
+                fprintf(stderr, "luo-emulate: --luo-session needs --fd-store.\n");
+                return EXIT_CANNOT_EMULATE;
+        }
+        if (arg_plan.stop_signal && !arg_plan.driver && !arg_plan.waits_for_ready) {
+                fprintf(stderr,
+                        "luo-emulate: --stop needs --driver or --type=notify, to know when it is time.\n");
+                return EXIT_CANNOT_EMULATE;
+        }
+
+        if (arg_plan.driver && !arg_plan.stop_signal)
+                arg_plan.stop_signal = SIGTERM;
+        return -1;
 }
 
 /* Returns -1 to go on, or the exit status. */
@@ -101,6 +164,12 @@ static int parse_arguments(int argc, char *argv[]) {
                 ARG_TRACE,
                 ARG_FD_STORE,
                 ARG_LUO_SESSION,
+                ARG_RESTARTS,
+                ARG_LISTEN_STREAM,
+                ARG_TYPE,
+                ARG_DRIVER,
+                ARG_STOP,
+                ARG_STOP_TIMEOUT,
         };
         static const struct option options[] = {
                 { "help", no_argument, NULL, 'h' },
@@ -110,6 +179,12 @@ static int parse_arguments(int argc, char *argv[]) {
                 { "trace", optional_argument, NULL, ARG_TRACE },
                 { "fd-store", optional_argument, NULL, ARG_FD_STORE },
                 { "luo-session", required_argument, NULL, ARG_LUO_SESSION },
+                { "restarts", required_argument, NULL, ARG_RESTARTS },
+                { "listen-stream", required_argument, NULL, ARG_LISTEN_STREAM },
+                { "type", required_argument, NULL, ARG_TYPE },
+                { "driver", required_argument, NULL, ARG_DRIVER },
+                { "stop", required_argument, NULL, ARG_STOP },
+                { "stop-timeout", required_argument, NULL, ARG_STOP_TIMEOUT },
                 {},
         };
         const char *reason;
@@ -128,7 +203,12 @@ static int parse_arguments(int argc, char *argv[]) {
                 case ARG_KEXECS:
                         if (!parse_unsigned(optarg, UINT_MAX - 1, &value))
                                 return usage_error("--kexecs", optarg, "not a number from 0 up");
-                        arg_kexecs = (unsigned) value;
+                        arg_plan.kexecs = (unsigned) value;
+                        break;
+                case ARG_RESTARTS:
+                        if (!parse_unsigned(optarg, UINT_MAX - 1, &value))
+                                return usage_error("--restarts", optarg, "not a number from 0 up");
+                        arg_plan.restarts = (unsigned) value;
                         break;
                 case ARG_FAIL:
                         r = faults_add(&arg_faults, optarg, &reason);
@@ -141,16 +221,37 @@ static int parse_arguments(int argc, char *argv[]) {
                         break;
                 case ARG_FD_STORE:
                         arg_fd_store = true;
-                        if (optarg) {
-                                if (!parse_unsigned(optarg, UINT_MAX, &value))
-                                        return usage_error("--fd-store", optarg, "not a number from 0 up");
-                                arg_fd_store_max = value;
-                        }
+                        value = FD_STORE_MAX_DEFAULT;
+                        if (optarg && !parse_unsigned(optarg, UINT_MAX, &value))
+                                return usage_error("--fd-store", optarg, "not a number from 0 up");
+                        arg_unit.fd_store_max = value;
                         break;
                 case ARG_LUO_SESSION:
                         r = add_luo_session(optarg);
                         if (r != 0)
                                 return r;
+                        break;
+                case ARG_LISTEN_STREAM:
+                        r = add_listen_stream(optarg);
+                        if (r != 0)
+                                return r;
+                        break;
+                case ARG_TYPE:
+                        arg_plan.waits_for_ready = strcmp(optarg, "notify") == 0;
+                        if (!arg_plan.waits_for_ready && strcmp(optarg, "simple") != 0)
+                                return usage_error("--type", optarg, "neither \"simple\" nor \"notify\"");
+                        break;
+                case ARG_DRIVER:
+                        arg_plan.driver = optarg;
+                        break;
+                case ARG_STOP:
+                        if (!parse_signal(optarg, &arg_plan.stop_signal))
+                                return usage_error("--stop", optarg, "not a signal");
+                        break;
+                case ARG_STOP_TIMEOUT:
+                        if (!parse_unsigned(optarg, UINT_MAX, &value))
+                                return usage_error("--stop-timeout", optarg, "not a number of seconds");
+                        arg_plan.stop_timeout_usec = value * USEC_PER_SEC;
                         break;
                 default:
                         fprintf(stderr, "Try \"luo-emulate --help\".\n");
@@ -161,12 +262,9 @@ static int parse_arguments(int argc, char *argv[]) {
                 fprintf(stderr, "luo-emulate: PROGRAM is missing. Try \"luo-emulate --help\".\n");
                 return EXIT_CANNOT_EMULATE;
         }
-        if (arg_n_luo_sessions > 0 && !arg_fd_store) {
-                fprintf(stderr, "luo-emulate: --luo-session needs --fd-store.\n");
-                return EXIT_CANNOT_EMULATE;
-        }
 
-        return -1;
+        arg_plan.argv = argv + optind;
+        return check_options();
 }
 
 /* Returns a file descriptor, or -1 when it was said what is wrong. */
@@ -186,7 +284,8 @@ static int open_trace(void) {
         return fd;
 }
 
-static int run(char *argv[]) {
+static int run(void) {
+        bool has_manager = arg_fd_store || arg_unit.n_listen_streams > 0 || arg_plan.waits_for_ready;
         struct supervisor supervisor;
         int trace_fd = -1, status, r;
 
@@ -197,14 +296,13 @@ static int run(char *argv[]) {
         }
 
         r = supervisor_init(&supervisor, &arg_faults, trace_fd);
-        if (r >= 0 && arg_fd_store)
-                r = service_manager_new(&supervisor, arg_fd_store_max, arg_luo_sessions, arg_n_luo_sessions,
-                        &supervisor.manager);
+        if (r >= 0 && has_manager)
+                r = service_manager_new(&supervisor, &arg_unit, &supervisor.manager);
         if (r < 0) {
                 fprintf(stderr, "luo-emulate: cannot start: %s.\n", strerror(-r));
                 status = EXIT_CANNOT_EMULATE;
         } else
-                status = supervisor_run(&supervisor, argv, arg_kexecs);
+                status = supervisor_run(&supervisor, &arg_plan);
 
         service_manager_free(supervisor.manager);
         supervisor_done(&supervisor);
@@ -217,13 +315,14 @@ int main(int argc, char *argv[]) {
 
         status = parse_arguments(argc, argv);
         if (status < 0)
-                status = run(argv + optind);
+                status = run();
         else if (status == EXIT_SUCCESS && (fflush(stdout) != 0 || ferror(stdout))) {
                 fprintf(stderr, "luo-emulate: cannot write: %s.\n", strerror(errno));
                 status = EXIT_CANNOT_EMULATE;
         }
 
         faults_done(&arg_faults);
-        free(arg_luo_sessions);
+        free(arg_unit.luo_sessions);
+        free(arg_unit.listen_streams);
         return status;
 }

@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include <linux/magic.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include "internal.h"
@@ -65,35 +65,35 @@ int memory_allocate(int fd, off_t size) {
         return 0;
 }
 
-/* Opens the file anew for reading, for which its owner may have to let itself in. */
-static int open_for_reading(int fd) {
-        char path[64];
-        struct stat st;
-        int readable, r;
-
-        (void) snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
-        readable = open(path, O_RDONLY | O_CLOEXEC);
-        if (readable >= 0 || errno != EACCES)
-                return readable >= 0 ? readable : -errno;
-
-        /* The mode is not preserved, so that nobody can miss it */
-        if (fstat(fd, &st) < 0 || fchmod(fd, (st.st_mode & 07777) | 0400) < 0)
-                return -EACCES;
-
-        readable = open(path, O_RDONLY | O_CLOEXEC);
-        r = readable >= 0 ? readable : -errno;
-        (void) fchmod(fd, st.st_mode & 07777);
-        return r;
-}
-
+/*
+ * LUO restores into files that vm.memfd_noexec says nothing about. Where it forbids MFD_EXEC (EACCES, with 2), and
+ * before Linux 6.3 (EINVAL), the file is what memfd_create(2) makes without a say.
+ */
 static int make_memfd(void) {
         int fd;
 
         fd = memfd_create("", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
-        if (fd < 0 && errno == EINVAL)
+        if (fd < 0 && (errno == EINVAL || errno == EACCES))
                 fd = memfd_create("", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
         return fd >= 0 ? fd : -errno;
+}
+
+/* As LUO does it: all may do everything, but for what the seals that the file had forbid. */
+static int restore_mode_and_seals(int fd, int seals) {
+        int present;
+
+        present = fcntl(fd, F_GET_SEALS);
+        if (present < 0)
+                return -errno;
+
+        /* A file that had to be made with F_SEAL_EXEC cannot get its x bits, but the seals that come of both can be had */
+        if (fchmod(fd, present & F_SEAL_EXEC_VALUE ? 0666 : 0777) < 0)
+                return -errno;
+        if (present & seals & F_SEAL_EXEC_VALUE)
+                seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+
+        return seals != 0 && fcntl(fd, F_ADD_SEALS, seals) < 0 ? -errno : 0;
 }
 
 static int copy_content(int from, int to, off_t size) {
@@ -127,29 +127,47 @@ static int copy_content(int from, int to, off_t size) {
         return r;
 }
 
-int memory_copy(int fd, off_t size, int seals, off_t offset) {
-        int from, to, r;
+/* What was stored for writing only has to be read. Its mode may keep even the owner out: it is changed for a moment, when no
+ * process is left that could see it. */
+static int open_for_reading(int fd) {
+        struct stat st;
+        int r;
 
-        from = open_for_reading(fd);
+        r = libluo_internal_open_link(fd, O_RDONLY);
+        if (r != -EACCES || fstat(fd, &st) < 0 || fchmod(fd, (st.st_mode & 07777) | 0600) < 0)
+                return r;
+
+        r = libluo_internal_open_link(fd, O_RDONLY);
+        if (fchmod(fd, st.st_mode & 07777) < 0) {
+                close_fd(r);
+                return -EACCES;
+        }
+
+        return r;
+}
+
+int memory_copy(int fd, off_t size, int seals, off_t offset) {
+        int flags, from = fd, to, r;
+
+        flags = fcntl(fd, F_GETFL);
+        if (flags < 0)
+                return -errno;
+
+        if ((flags & O_ACCMODE) == O_WRONLY)
+                from = open_for_reading(fd);
         if (from < 0)
                 return from;
 
         to = make_memfd();
-        if (to < 0) {
+        r = to < 0 ? to : copy_content(from, to, size);
+        if (from != fd)
                 close_fd(from);
-                return to;
-        }
-
-        r = copy_content(from, to, size);
-        close_fd(from);
         if (r < 0)
                 goto fail;
 
-        if (fchmod(to, 0777) < 0 || lseek(to, offset, SEEK_SET) < 0 ||
-                (seals != 0 && fcntl(to, F_ADD_SEALS, seals) < 0)) {
-                r = -errno;
+        r = lseek(to, offset, SEEK_SET) < 0 ? -errno : restore_mode_and_seals(to, seals);
+        if (r < 0)
                 goto fail;
-        }
 
         return to;
 

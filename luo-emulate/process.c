@@ -321,6 +321,26 @@ int process_owner(pid_t tid, uid_t *ret_uid, gid_t *ret_gid) {
         return 0;
 }
 
+int process_listen_pid(pid_t tid, pid_t *ret_pid) {
+        char path[64], *variable = NULL;
+        size_t size = 0;
+        int r = -ENOENT;
+        FILE *f;
+
+        (void) snprintf(path, sizeof(path), "/proc/%i/environ", (int) tid);
+        f = fopen(path, "re");
+        if (!f)
+                return -errno;
+
+        while (r < 0 && getdelim(&variable, &size, 0, f) > 0)
+                if (sscanf(variable, "LISTEN_PID=%i", ret_pid) == 1)
+                        r = 0;
+
+        free(variable);
+        (void) fclose(f);
+        return r;
+}
+
 void process_name(pid_t tid, char ret[static PROCESS_NAME_SIZE]) {
         char path[64];
 
@@ -394,15 +414,46 @@ static int compare_pids(const void *a, const void *b) {
         return (x->pid > y->pid) - (x->pid < y->pid);
 }
 
-static void kill_descendants_once(void) {
+struct pid_list {
+        pid_t *list;
+        size_t n;
+};
+
+static bool has_pid(const struct pid_list *pids, pid_t pid) {
+        for (size_t i = 0; i < pids->n; i++)
+                if (pids->list[i] == pid)
+                        return true;
+
+        return false;
+}
+
+/* Returns whether it was not in there. */
+static bool add_pid(struct pid_list *pids, pid_t pid) {
+        pid_t *larger;
+
+        if (has_pid(pids, pid))
+                return false;
+
+        larger = reallocarray(pids->list, pids->n + 1, sizeof(pid_t));
+        if (!larger)
+                return false;
+
+        pids->list = larger;
+        pids->list[pids->n++] = pid;
+        return true;
+}
+
+/* Sends a signal to each descendant that there is now, and is not in done (NULL: to all). Returns how many. */
+static size_t signal_descendants_once(int signal, struct pid_list *done) {
         struct relation *list = NULL;
         bool found = true;
         pid_t self = getpid();
+        size_t n_signalled = 0;
         ssize_t n;
 
         n = list_processes(&list);
         if (n <= 0)
-                return;
+                return 0;
         qsort(list, (size_t) n, sizeof(*list), compare_pids);
 
         /* Parents mostly have the smaller id, so that few rounds are needed */
@@ -421,11 +472,27 @@ static void kill_descendants_once(void) {
 
                         list[i].is_descendant = true;
                         found = true;
-                        (void) kill(list[i].pid, SIGKILL);
+                        if (done && !add_pid(done, list[i].pid))
+                                continue;
+
+                        n_signalled++;
+                        (void) kill(list[i].pid, signal);
+                        if (signal != SIGKILL)
+                                (void) kill(list[i].pid, SIGCONT);
                 }
         }
 
         free(list);
+        return n_signalled;
+}
+
+void process_signal_descendants(int signal) {
+        struct pid_list done = {};
+
+        /* Those that are forked without end are for process_kill_descendants() */
+        for (int i = 0; i < 100 && signal_descendants_once(signal, &done) > 0; i++)
+                ;
+        free(done.list);
 }
 
 void process_kill_descendants(void) {
@@ -433,7 +500,7 @@ void process_kill_descendants(void) {
                 pid_t pid;
 
                 /* Whoever was not seen because it was just being forked becomes our child when its parent is gone */
-                kill_descendants_once();
+                (void) signal_descendants_once(SIGKILL, NULL);
 
                 while ((pid = waitpid(-1, NULL, WNOHANG | __WALL)) > 0)
                         ;

@@ -49,9 +49,18 @@ bool process_has_free_fd(pid_t tid);
 /* What new files of this thread are owned by. */
 int process_owner(pid_t tid, uid_t *ret_uid, gid_t *ret_gid);
 
+/* $LISTEN_PID as the process was started with. Returns 0, or a negative errno: -ENOENT if there is none. */
+int process_listen_pid(pid_t tid, pid_t *ret_pid);
+
 /* The process of a thread; the thread itself if that cannot be found out. */
 pid_t process_leader(pid_t tid);
 void process_name(pid_t tid, char ret[static PROCESS_NAME_SIZE]);
+
+/*
+ * Sends a signal to all descendants of the calling process, also those that are forked meanwhile, and lets them go on if
+ * they were stopped.
+ */
+void process_signal_descendants(int signal);
 
 /* Kills all descendants of the calling process, which has to be their subreaper, and waits until none is left. */
 void process_kill_descendants(void);

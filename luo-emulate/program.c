@@ -19,6 +19,11 @@
 #include "program.h"
 #include "service-manager.h"
 
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
 /*
  * The child loads the filter, says so, and waits for the parent to take the listener before it becomes the program.
  * It must not do anything meanwhile that the filter would have answered: send(2) and recv(2) are fine, write(2) is not.
@@ -39,32 +44,56 @@ static int receive_number(int fd, int *ret_number) {
         return n == sizeof(*ret_number) ? 1 : n == 0 ? 0 : -EIO;
 }
 
-_Noreturn static void become_program(char *argv[], unsigned boot, const struct sock_fprog *filter,
-        const struct program_setting *setting, const struct service_manager *manager, int fd) {
-
+static int set_number(const char *name, unsigned value) {
         char text[16];
+
+        (void) snprintf(text, sizeof(text), "%u", value);
+        return setenv(name, text, 1) < 0 ? -errno : 0;
+}
+
+/* *fd is moved if it is where a file descriptor is passed. */
+static int set_environment(const struct program_start *start, int *fd) {
+        int r;
+
+        r = set_number("LUO_BOOT", start->boot);
+        if (r >= 0)
+                r = set_number("LUO_RESTART", start->restart);
+        if (r >= 0)
+                r = set_number("LUO_EMULATE", 1);
+        if (r < 0)
+                return r;
+
+        /* Another service manager meant what is set for whoever started the emulator */
+        if (start->manager)
+                service_manager_unset();
+        if (start->is_driver)
+                return start->main_pid ? set_number("MAINPID", (unsigned) start->main_pid) : 0;
+
+        return start->manager ? service_manager_pass(start->manager, fd) : 0;
+}
+
+_Noreturn static void become_program(const struct program_start *start, int fd) {
+        const struct program_setting *setting = start->setting;
         int listener, number;
 
         /* Should the emulator be killed, the program is not left with a device that does not answer */
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
 
-        (void) snprintf(text, sizeof(text), "%u", boot);
-        if (setenv("LUO_BOOT", text, 1) < 0 || setenv("LUO_EMULATE", "1", 1) < 0 ||
-                (manager && service_manager_pass(manager, &fd) < 0))
+        if (set_environment(start, &fd) < 0)
                 _exit(EXIT_CANNOT_EMULATE);
 
         (void) sigaction(SIGPIPE, &setting->pipe_action, NULL);
         (void) setrlimit(RLIMIT_NOFILE, &setting->files_limit);
         (void) sigprocmask(SIG_SETMASK, &setting->signal_mask, NULL);
 
-        listener = filter_load(filter);
+        listener = filter_load(start->filter);
         if (send_number(fd, listener) < 0 || listener < 0)
                 _exit(EXIT_CANNOT_EMULATE);
         if (receive_number(fd, &number) <= 0)
                 _exit(EXIT_CANNOT_EMULATE);
         close_fd(listener);
 
-        (void) execvp(argv[0], argv);
+        (void) execvp(start->argv[0], start->argv);
         (void) send_number(fd, errno);
         _exit(EXIT_CANNOT_EMULATE);
 }
@@ -162,9 +191,7 @@ static int stop_child(pid_t pid) {
         return EXIT_CANNOT_EMULATE;
 }
 
-int program_start(char *argv[], unsigned boot, const struct sock_fprog *filter,
-        const struct program_setting *setting, const struct service_manager *manager, pid_t *ret_pid,
-        int *ret_listener) {
+int program_start(const struct program_start *start, struct program *ret) {
 
         int sockets[2], number = 0, listener, r;
         pid_t pid;
@@ -182,7 +209,7 @@ int program_start(char *argv[], unsigned boot, const struct sock_fprog *filter,
                 return EXIT_CANNOT_EMULATE;
         }
         if (pid == 0)
-                become_program(argv, boot, filter, setting, manager, sockets[1]);
+                become_program(start, sockets[1]);
         close_fd(sockets[1]);
 
         r = receive_number(sockets[0], &number);
@@ -206,13 +233,15 @@ int program_start(char *argv[], unsigned boot, const struct sock_fprog *filter,
         r = send_number(sockets[0], 0) >= 0 ? receive_number(sockets[0], &number) : 0;
         close_fd(sockets[0]);
         if (r != 0) {
-                fprintf(stderr, "luo-emulate: cannot run %s: %s.\n", argv[0], strerror(r > 0 ? number : -r));
+                fprintf(stderr, "luo-emulate: cannot run %s: %s.\n", start->argv[0],
+                        strerror(r > 0 ? number : -r));
                 close_fd(listener);
                 (void) stop_child(pid);
                 return number == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
         }
 
-        *ret_pid = pid;
-        *ret_listener = listener;
+        *ret = (struct program) { .pid = pid, .listener = listener, .has_callers = true };
+        /* Linux 6.6, and only for speed */
+        (void) ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
         return 0;
 }

@@ -6,6 +6,7 @@
  */
 
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -27,10 +28,24 @@ struct program_setting {
         struct rlimit files_limit;
 };
 
-/*
- * Runs argv with LUO_BOOT set. Returns 0, or the exit status that says what went wrong, and then it was told on stderr.
- * Where the program does run, *ret_pid and *ret_listener are its process, a child, and where its requests come from.
- */
-int program_start(char *argv[], unsigned boot, const struct sock_fprog *filter,
-        const struct program_setting *setting, const struct service_manager *manager, pid_t *ret_pid,
-        int *ret_listener);
+/* What a program is started with. */
+struct program_start {
+        char *const *argv;
+        unsigned boot;
+        unsigned restart;
+        bool is_driver;
+        pid_t main_pid; /* of the service, for its driver; 0 if it has ended */
+        const struct sock_fprog *filter;
+        const struct program_setting *setting;
+        const struct service_manager *manager; /* or NULL */
+};
+
+/* A program that runs, and all that descends from it. */
+struct program {
+        pid_t pid;        /* 0: is not there, or has ended */
+        int listener;     /* where its requests come from, or -1 */
+        bool has_callers; /* anybody of it is left who could call */
+};
+
+/* Returns 0, or the exit status that says what went wrong, and then it was told on stderr. */
+int program_start(const struct program_start *start, struct program *ret);

@@ -15,6 +15,8 @@
 
 #include "fd-store.h"
 #include "internal.h"
+#include "listen-stream.h"
+#include "process.h"
 #include "service-manager.h"
 #include "supervisor.h"
 
@@ -23,12 +25,15 @@
 #define MESSAGE_FDS_MAX 253 /* SCM_MAX_FD of the kernel */
 #define NAME_DEFAULT "stored"
 #define UNIT_NAME "emulated.service"
+#define SOCKET_UNIT_NAME "emulated.socket"
 
 struct service_manager {
         struct supervisor *supervisor; /* borrowed */
         struct fd_store store;
-        char *const *luo_sessions; /* borrowed */
-        size_t n_luo_sessions;
+        const struct unit_setting *unit; /* borrowed */
+        int *listen_fds;                 /* one for each of unit->listen_streams; -1: is to be made */
+        bool is_ready;
+        bool told_who_misses_fds;
         int epoll;
         int socket;
         char *folder;
@@ -61,7 +66,8 @@ static int make_socket(struct service_manager *m) {
         }
 
         m->socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (m->socket < 0 || bind(m->socket, (const struct sockaddr *) &m->address, sizeof(m->address)) < 0)
+        if (m->socket < 0 || setsockopt(m->socket, SOL_SOCKET, SO_PASSCRED, &(int) { 1 }, sizeof(int)) < 0 ||
+                bind(m->socket, (const struct sockaddr *) &m->address, sizeof(m->address)) < 0)
                 return -errno;
 
         /* A program that starts as root may become somebody else, who can get at systemd's socket, too */
@@ -74,8 +80,8 @@ static int make_socket(struct service_manager *m) {
         return 0;
 }
 
-int service_manager_new(struct supervisor *supervisor, size_t entries_max, char *const luo_sessions[],
-        size_t n_luo_sessions, struct service_manager **ret) {
+int service_manager_new(
+        struct supervisor *supervisor, const struct unit_setting *unit, struct service_manager **ret) {
 
         struct service_manager *m;
         int r;
@@ -85,14 +91,19 @@ int service_manager_new(struct supervisor *supervisor, size_t entries_max, char 
                 return -ENOMEM;
         *m = (struct service_manager) {
                 .supervisor = supervisor,
-                .luo_sessions = luo_sessions,
-                .n_luo_sessions = n_luo_sessions,
+                .unit = unit,
                 .socket = -1,
         };
 
         m->epoll = epoll_create1(EPOLL_CLOEXEC);
         r = m->epoll < 0 ? -errno : 0;
-        fd_store_init(&m->store, entries_max, m->epoll);
+        fd_store_init(&m->store, unit->fd_store_max, m->epoll);
+        if (r >= 0 && unit->n_listen_streams > 0) {
+                m->listen_fds = reallocarray(NULL, unit->n_listen_streams, sizeof(int));
+                r = m->listen_fds ? 0 : -ENOMEM;
+                for (size_t i = 0; r >= 0 && i < unit->n_listen_streams; i++)
+                        m->listen_fds[i] = -1;
+        }
         if (r >= 0)
                 r = make_socket(m);
         if (r < 0) {
@@ -104,10 +115,23 @@ int service_manager_new(struct supervisor *supervisor, size_t entries_max, char 
         return 0;
 }
 
+static void close_listen_fds(struct service_manager *m) {
+        if (!m->listen_fds)
+                return;
+
+        for (size_t i = 0; i < m->unit->n_listen_streams; i++) {
+                if (m->listen_fds[i] >= 0)
+                        listen_stream_close(m->unit->listen_streams[i], m->listen_fds[i]);
+                m->listen_fds[i] = -1;
+        }
+}
+
 struct service_manager *service_manager_free(struct service_manager *m) {
         if (!m)
                 return NULL;
 
+        close_listen_fds(m);
+        free(m->listen_fds);
         fd_store_done(&m->store);
         close_fd(m->socket);
         close_fd(m->epoll);
@@ -191,14 +215,14 @@ static int make_session(struct service_manager *m, const char *name, bool beside
         return r < 0 ? r : 0;
 }
 
-void service_manager_make_sessions(struct service_manager *m) {
-        for (size_t i = 0; i < m->n_luo_sessions; i++) {
+static void make_sessions(struct service_manager *m) {
+        for (size_t i = 0; i < m->unit->n_luo_sessions; i++) {
                 bool has_incoming = false, has_outgoing = false;
                 uint8_t name[KERNEL_LUO_NAME_SIZE];
                 struct stored_fd *entry;
                 int r;
 
-                unit_session_name(m->luo_sessions[i], name);
+                unit_session_name(m->unit->luo_sessions[i], name);
                 TAILQ_FOREACH(entry, &m->store.list, entries) {
                         const struct session *session = entry->is_unit_session ? session_of(m, entry) : NULL;
 
@@ -212,17 +236,50 @@ void service_manager_make_sessions(struct service_manager *m) {
                 if (has_outgoing)
                         continue;
 
-                r = make_session(m, m->luo_sessions[i], has_incoming);
+                r = make_session(m, m->unit->luo_sessions[i], has_incoming);
                 if (r < 0)
                         fprintf(stderr, "luo-emulate: cannot make the unit's LUO session \"%s\": %s.\n",
-                                m->luo_sessions[i], libluo_strerror(r));
+                                m->unit->luo_sessions[i], libluo_strerror(r));
         }
 }
 
 /* ----------------------------------------------------------------------------------------------- the program ---- */
 
+int service_manager_begin(struct service_manager *m) {
+        int r;
+
+        m->is_ready = false;
+        m->told_who_misses_fds = false;
+        make_sessions(m);
+
+        for (size_t i = 0; i < m->unit->n_listen_streams; i++) {
+                if (m->listen_fds[i] >= 0)
+                        continue;
+
+                r = listen_stream_open(m->unit->listen_streams[i]);
+                if (r < 0) {
+                        fprintf(stderr, "luo-emulate: cannot listen on %s: %s.\n", m->unit->listen_streams[i],
+                                strerror(-r));
+                        return r;
+                }
+                m->listen_fds[i] = r;
+        }
+
+        return 0;
+}
+
+bool service_manager_is_ready(const struct service_manager *m) {
+        return m->is_ready;
+}
+
+static size_t count_passed(const struct service_manager *m) {
+        return m->unit->n_listen_streams + m->store.n;
+}
+
+/* Sockets come first, and all have the name of their unit. */
 static char *join_names(const struct service_manager *m) {
         const struct stored_fd *entry;
+        const char *separator = "";
         char *text = NULL;
         size_t size = 0;
         FILE *f;
@@ -231,8 +288,14 @@ static char *join_names(const struct service_manager *m) {
         if (!f)
                 return NULL;
 
-        TAILQ_FOREACH(entry, &m->store.list, entries)
-        fprintf(f, "%s%s", entry == TAILQ_FIRST(&m->store.list) ? "" : ":", entry->name);
+        for (size_t i = 0; i < m->unit->n_listen_streams; i++) {
+                fprintf(f, "%s%s", separator, SOCKET_UNIT_NAME);
+                separator = ":";
+        }
+        TAILQ_FOREACH(entry, &m->store.list, entries) {
+                fprintf(f, "%s%s", separator, entry->name);
+                separator = ":";
+        }
 
         if (fclose(f) != 0) {
                 free(text);
@@ -241,27 +304,64 @@ static char *join_names(const struct service_manager *m) {
         return text;
 }
 
-/* Descriptors from LISTEN_FDS_START up: all are put behind that range first, as they may be anywhere in it. */
-static int place_fds(const struct service_manager *m) {
-        int target = LISTEN_FDS_START, end = LISTEN_FDS_START + (int) m->store.n, *fds, r = 0;
-        const struct stored_fd *entry;
-        size_t i = 0;
+/*
+ * Descriptors from LISTEN_FDS_START up. Who is where another one belongs moves out of the way first, so that one more is
+ * needed at most.
+ */
+static int move_fds(int fds[], size_t n) {
+        size_t *owners; /* of each place: the index of the one that is there now, plus one */
+        int r = 0;
 
-        fds = reallocarray(NULL, m->store.n, sizeof(*fds));
+        owners = calloc(n, sizeof(*owners));
+        if (!owners)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                if ((size_t) (fds[i] - LISTEN_FDS_START) < n)
+                        owners[fds[i] - LISTEN_FDS_START] = i + 1;
+
+        for (size_t i = 0; i < n && r >= 0; i++) {
+                int place = LISTEN_FDS_START + (int) i, moved;
+
+                if (fds[i] == place) {
+                        r = fcntl(place, F_SETFD, 0) < 0 ? -errno : 0;
+                        continue;
+                }
+
+                if (owners[i] > i + 1) {
+                        /* All places before this one are taken, so that it moves to one that comes later, or behind */
+                        moved = fcntl(place, F_DUPFD_CLOEXEC, LISTEN_FDS_START);
+                        if (moved < 0) {
+                                r = -errno;
+                                break;
+                        }
+                        fds[owners[i] - 1] = moved;
+                        if ((size_t) (moved - LISTEN_FDS_START) < n)
+                                owners[moved - LISTEN_FDS_START] = owners[i];
+                }
+
+                r = dup2(fds[i], place) < 0 ? -errno : 0;
+                close_fd(fds[i]);
+        }
+
+        free(owners);
+        return r;
+}
+
+static int place_fds(const struct service_manager *m) {
+        const struct stored_fd *entry;
+        size_t n = 0;
+        int *fds, r;
+
+        fds = reallocarray(NULL, count_passed(m), sizeof(*fds));
         if (!fds)
                 return -ENOMEM;
 
-        TAILQ_FOREACH(entry, &m->store.list, entries) {
-                fds[i] = fcntl(entry->fd, F_DUPFD_CLOEXEC, end);
-                if (fds[i++] < 0) {
-                        r = -errno;
-                        break;
-                }
-        }
-        for (i = 0; r >= 0 && i < m->store.n; i++)
-                if (dup2(fds[i], target++) < 0)
-                        r = -errno;
+        for (size_t i = 0; i < m->unit->n_listen_streams; i++)
+                fds[n++] = m->listen_fds[i];
+        TAILQ_FOREACH(entry, &m->store.list, entries)
+        fds[n++] = entry->fd;
 
+        r = move_fds(fds, n);
         free(fds);
         return r;
 }
@@ -278,25 +378,28 @@ static int set_maximum(const struct service_manager *m) {
         return setenv("FDSTORE", number, 1) < 0 ? -errno : 0;
 }
 
+void service_manager_unset(void) {
+        static const char *const names[] = { "NOTIFY_SOCKET", "FDSTORE", "LISTEN_FDS", "LISTEN_FDNAMES",
+                "LISTEN_PID", "LISTEN_PIDFDID" };
+
+        for (size_t i = 0; i < ELEMENTS(names); i++)
+                (void) unsetenv(names[i]);
+}
+
 int service_manager_pass(const struct service_manager *m, int *fd) {
-        static const char *const inherited[] = { "FDSTORE", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID",
-                "LISTEN_PIDFDID" };
+        size_t n = count_passed(m);
         char number[32], pid[32], *names;
         int r, moved;
-
-        /* Another service manager meant these for whoever started the emulator */
-        for (size_t i = 0; i < ELEMENTS(inherited); i++)
-                (void) unsetenv(inherited[i]);
 
         if (setenv("NOTIFY_SOCKET", m->address.sun_path, 1) < 0)
                 return -errno;
         r = set_maximum(m);
         if (r < 0)
                 return r;
-        if (m->store.n == 0)
+        if (n == 0)
                 return 0;
 
-        moved = fcntl(*fd, F_DUPFD_CLOEXEC, LISTEN_FDS_START + (int) m->store.n);
+        moved = fcntl(*fd, F_DUPFD_CLOEXEC, LISTEN_FDS_START + (int) n);
         if (moved < 0)
                 return -errno;
         *fd = moved;
@@ -309,7 +412,7 @@ int service_manager_pass(const struct service_manager *m, int *fd) {
         if (!names)
                 return -ENOMEM;
 
-        (void) snprintf(number, sizeof(number), "%zu", m->store.n);
+        (void) snprintf(number, sizeof(number), "%zu", n);
         (void) snprintf(pid, sizeof(pid), "%i", (int) getpid());
         if (setenv("LISTEN_FDS", number, 1) < 0 || setenv("LISTEN_FDNAMES", names, 1) < 0 ||
                 setenv("LISTEN_PID", pid, 1) < 0)
@@ -388,8 +491,10 @@ static void handle_message(struct service_manager *m, char *message, size_t size
         status = find_tag(message, size, "STATUS=");
         if (status)
                 trace_entry(m, "status", status, 0);
-        if (has_tag(message, size, "READY=1"))
+        if (has_tag(message, size, "READY=1")) {
+                m->is_ready = true;
                 trace_entry(m, "ready", UNIT_NAME, 0);
+        }
 
         name = find_tag(message, size, "FDNAME=");
         name_is_valid =
@@ -409,12 +514,44 @@ static void handle_message(struct service_manager *m, char *message, size_t size
         }
 }
 
+/*
+ * sd_listen_fds(3) finds nothing in any other process than $LISTEN_PID, and says nothing about it. Who sends messages and
+ * was meant to have the file descriptors, by the look of its environment, hears it here, once for a start. Commands that
+ * speak for a shell script are not meant.
+ */
+static void look_for_missed_fds(struct service_manager *m, pid_t sender) {
+        static const char *const commands[] = { "systemd-notify", "luoctl" };
+        pid_t main_pid = m->supervisor->main.pid, listen_pid = 0;
+        char name[PROCESS_NAME_SIZE];
+        struct fd_info info;
+
+        if (m->told_who_misses_fds || main_pid == 0 || sender == main_pid || count_passed(m) == 0 ||
+                process_listen_pid(sender, &listen_pid) < 0 || listen_pid == sender)
+                return;
+
+        /* Whoever is forked from the program that took them has them with this flag */
+        if (process_fd_info(sender, LISTEN_FDS_START, &info) < 0 || info.flags & O_CLOEXEC)
+                return;
+
+        process_name(sender, name);
+        for (size_t i = 0; i < ELEMENTS(commands); i++)
+                if (strcmp(name, commands[i]) == 0)
+                        return;
+
+        fprintf(stderr,
+                "luo-emulate: warning: %s (process %i) cannot see what was passed to process %i "
+                "($LISTEN_PID), which has started it: sd_listen_fds(3) finds nothing. Start it with exec, or make "
+                "it the program itself and what tests it the --driver.\n",
+                name, (int) sender, (int) listen_pid);
+        m->told_who_misses_fds = true;
+}
+
 /* Receives and handles one message. Returns false if there was none. */
 static bool receive_message(struct service_manager *m) {
         char message[MESSAGE_MAX + 1];
         union {
                 struct cmsghdr header;
-                char space[CMSG_SPACE(sizeof(int) * MESSAGE_FDS_MAX)];
+                char space[CMSG_SPACE(sizeof(int) * MESSAGE_FDS_MAX) + CMSG_SPACE(sizeof(struct ucred))];
         } control;
         struct msghdr header = {
                 .msg_iov = &(struct iovec) { message, sizeof(message) },
@@ -422,7 +559,9 @@ static bool receive_message(struct service_manager *m) {
                 .msg_control = &control,
                 .msg_controllen = sizeof(control),
         };
+        bool out_of_files;
         int fds[MESSAGE_FDS_MAX];
+        struct ucred sender = {};
         size_t n_fds = 0;
         ssize_t n;
 
@@ -431,15 +570,28 @@ static bool receive_message(struct service_manager *m) {
                 return errno == EINTR;
 
         for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c))
-                if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+                if (c->cmsg_level != SOL_SOCKET)
+                        continue;
+                else if (c->cmsg_type == SCM_RIGHTS) {
                         n_fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
                         memcpy(fds, CMSG_DATA(c), n_fds * sizeof(int));
-                }
+                } else if (c->cmsg_type == SCM_CREDENTIALS)
+                        memcpy(&sender, CMSG_DATA(c), sizeof(sender));
 
-        if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || n > MESSAGE_MAX)
+        /* There is room for all that a message can have, so that only what cannot be opened is missing */
+        out_of_files = header.msg_flags & MSG_CTRUNC;
+        for (size_t i = 0; i < n_fds; i++)
+                if (fds[i] >= m->supervisor->files_max)
+                        out_of_files = true;
+
+        if (out_of_files)
+                supervisor_out_of_files(m->supervisor);
+        else if (header.msg_flags & MSG_TRUNC || n > MESSAGE_MAX)
                 fprintf(stderr, "luo-emulate: a notification message that is too long was ignored.\n");
-        else
+        else {
+                look_for_missed_fds(m, sender.pid);
                 handle_message(m, message, (size_t) n, fds, n_fds);
+        }
 
         for (size_t i = 0; i < n_fds; i++)
                 close_fd(fds[i]);
@@ -512,6 +664,9 @@ void service_manager_before_kexec(struct service_manager *m) {
         }
 
         fd_store_copy(&m->store, is_preserved, m);
+
+        /* The machine goes down; those of the next one are new */
+        close_listen_fds(m);
 }
 
 void service_manager_after_kexec(struct service_manager *m) {

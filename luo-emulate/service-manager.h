@@ -2,24 +2,43 @@
 #pragma once
 
 /*
- * --fd-store: what the program has of its service manager. A socket to notify it, a store for file descriptors, and
- * sessions of the unit (LUOSession=), as the patched systemd has them.
+ * What the program has of its service manager: a socket to notify it, a store for file descriptors, sessions of the unit
+ * (LUOSession=), and sockets that others listen on for it, as the patched systemd has them.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct service_manager;
 struct supervisor;
 
+/* What a unit file says. */
+struct unit_setting {
+        size_t fd_store_max;
+        char **luo_sessions;
+        size_t n_luo_sessions;
+        char **listen_streams;
+        size_t n_listen_streams;
+};
+
 /* Makes one, with the socket in a new temporary folder. Returns 0 or a negative errno. */
-int service_manager_new(struct supervisor *supervisor, size_t entries_max, char *const luo_sessions[],
-        size_t n_luo_sessions, struct service_manager **ret);
+int service_manager_new(
+        struct supervisor *supervisor, const struct unit_setting *unit, struct service_manager **ret);
 struct service_manager *service_manager_free(struct service_manager *manager);
 
-/* Makes the sessions that the program is to get in this boot and does not have yet. */
-void service_manager_make_sessions(struct service_manager *manager);
+/*
+ * Makes what the program is to get at its next start and is not there yet: sessions and sockets. Returns 0 or a negative
+ * errno, and then it was told on stderr.
+ */
+int service_manager_begin(struct service_manager *manager);
 
-/* In the child: passes the store on, as descriptors from 3 up, and moves *fd out of the way. */
+/* Whether the program has said READY=1 since then. */
+bool service_manager_is_ready(const struct service_manager *manager);
+
+/* In the child: unsets what a service manager sets. */
+void service_manager_unset(void);
+
+/* In the child: passes sockets and store on, as descriptors from 3 up, and moves *fd out of the way. */
 int service_manager_pass(const struct service_manager *manager, int *fd);
 
 /* Readable when there is something to dispatch. */

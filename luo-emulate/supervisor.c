@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,19 +25,17 @@
 #include "filter.h"
 #include "internal.h"
 #include "process.h"
-#include "program.h"
 #include "service-manager.h"
 #include "supervisor.h"
-
-#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
-#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64) /* Linux 6.6 */
-#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
-#endif
 
 /* How often closed sessions are looked for while nobody asks for anything. */
 #define IDLE_USEC 250000
 
 #define FILES_LIMIT (1U << 20)
+
+/* File descriptors that are left for what is opened for a moment, and how many there have to be besides */
+#define FILES_RESERVED 32
+#define FILES_NEEDED 32
 
 /* ------------------------------------------------------------------------------------------------- signals ---- */
 
@@ -86,26 +87,120 @@ static void catch_signals(struct program_setting *ret_setting) {
 
 /* ---------------------------------------------------------------------------------------------------- a boot ---- */
 
+/* As the shell has it. */
+static int exit_status(int status) {
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* "boot 1", "boot 1, restart 2" */
+static void tell(const struct supervisor *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void tell(const struct supervisor *s, const char *format, ...) {
+        va_list arguments;
+
+        fprintf(stderr, "luo-emulate: boot %u", s->kernel.boot);
+        if (s->plan->restarts > 0)
+                fprintf(stderr, ", restart %u", s->restart);
+        fprintf(stderr, ": ");
+        va_start(arguments, format);
+        vfprintf(stderr, format, arguments);
+        va_end(arguments);
+        fprintf(stderr, ".\n");
+}
+
+static void end_start(struct supervisor *s, enum boot_end end, int status) {
+        if (s->end != BOOT_RUNS)
+                return;
+
+        s->end = end;
+        s->status = status;
+}
+
+/* As a service manager tells a service to end: all its processes, and what is still there later is killed. */
+static void stop(struct supervisor *s) {
+        s->phase = PHASE_STOPPING;
+        s->stop_deadline_usec = now_usec() + s->plan->stop_timeout_usec;
+
+        trace_begin(&s->trace);
+        trace_word(&s->trace, "event", "stop");
+        trace_word(&s->trace, "signal", sigabbrev_np(s->plan->stop_signal));
+        trace_end(&s->trace);
+
+        process_signal_descendants(s->plan->stop_signal);
+}
+
+/* What systemd takes for a clean end of a service. */
+static bool is_clean_end(const struct supervisor *s, int status) {
+        static const int signals[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE };
+
+        if (WIFEXITED(status))
+                return WEXITSTATUS(status) == EXIT_SUCCESS;
+
+        for (size_t i = 0; i < ELEMENTS(signals); i++)
+                if (WTERMSIG(status) == signals[i])
+                        return true;
+
+        return WTERMSIG(status) == s->plan->stop_signal;
+}
+
+static void main_ended(struct supervisor *s, int status) {
+        s->main.pid = 0;
+
+        if (s->phase == PHASE_STOPPING) {
+                if (!is_clean_end(s, status)) {
+                        tell(s, "the program ended with status %i when it was stopped", exit_status(status));
+                        end_start(s, BOOT_ENDED_BY_EXIT, exit_status(status));
+                }
+                return;
+        }
+
+        /* It may have said so with its last breath */
+        if (s->manager)
+                service_manager_dispatch(s->manager);
+        if (s->plan->waits_for_ready && !service_manager_is_ready(s->manager)) {
+                tell(s, "the program ended with status %i and had not said READY=1", exit_status(status));
+                end_start(s, BOOT_ENDED_BY_EXIT, exit_status(status) ? exit_status(status) : EXIT_FAILURE);
+        } else if (exit_status(status) != EXIT_SUCCESS || !s->plan->stop_signal) {
+                if (s->plan->stop_signal)
+                        tell(s, "the program ended with status %i before it was stopped",
+                                exit_status(status));
+                end_start(s, BOOT_ENDED_BY_EXIT, exit_status(status));
+        } else if (!s->plan->driver)
+                stop(s);
+        /* Otherwise it is for the driver to find out whether that is right */
+}
+
+static void driver_ended(struct supervisor *s, int status) {
+        s->driver.pid = 0;
+
+        if (exit_status(status) != EXIT_SUCCESS) {
+                tell(s, "the driver ended with status %i", exit_status(status));
+                end_start(s, BOOT_ENDED_BY_EXIT, exit_status(status));
+        } else if (s->end == BOOT_RUNS)
+                stop(s);
+}
+
 static void reap(struct supervisor *s) {
         int status;
         pid_t pid;
 
         child_changed = 0;
-        while ((pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0) {
-                if (pid != s->main_pid || s->end != BOOT_RUNS)
-                        continue;
+        while ((pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0)
+                if (pid == s->main.pid)
+                        main_ended(s, status);
+                else if (pid == s->driver.pid)
+                        driver_ended(s, status);
 
-                s->end = BOOT_ENDED_BY_EXIT;
-                s->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-        }
+        s->anybody_left = pid == 0 || errno != ECHILD;
 }
 
 /* Receives and answers one request. */
-static void serve(
-        struct supervisor *s, struct seccomp_notif *request, size_t size, const sigset_t *unblocked) {
+static void serve(struct supervisor *s, const struct program *program, struct seccomp_notif *request,
+        size_t size, const sigset_t *unblocked) {
+
         sigset_t blocked;
         int r;
 
+        s->listener = program->listener;
         memset(request, 0, size);
         (void) sigprocmask(SIG_SETMASK, unblocked, &blocked);
         r = ioctl(s->listener, SECCOMP_IOCTL_NOTIF_RECV, request);
@@ -114,47 +209,137 @@ static void serve(
                 request_answer(s, request);
 }
 
-/* Serves the program until the boot ends. */
-static void serve_boot(
-        struct supervisor *s, const sigset_t *unblocked, struct seccomp_notif *request, size_t size) {
+static int start_program(struct supervisor *s, char *const argv[], const struct sock_fprog *filter,
+        const struct program_setting *setting, bool is_driver, struct program *ret) {
 
-        bool has_callers = true;
+        struct program_start start = {
+                .argv = argv,
+                .boot = s->kernel.boot,
+                .restart = s->restart,
+                .is_driver = is_driver,
+                .main_pid = s->main.pid,
+                .filter = filter,
+                .setting = setting,
+                .manager = s->manager,
+        };
 
-        while (s->end == BOOT_RUNS) {
-                struct pollfd fds[] = {
-                        { .fd = has_callers ? s->listener : -1, .events = POLLIN },
-                        { .fd = s->manager ? service_manager_fd(s->manager) : -1, .events = POLLIN },
+        return program_start(&start, ret);
+}
+
+/* The program is there: what is to be done with it. */
+static void begin_running(
+        struct supervisor *s, const struct sock_fprog *filter, const struct program_setting *setting) {
+
+        static char shell[] = "/bin/sh", command[] = "-c";
+        int r;
+
+        s->phase = PHASE_RUNNING;
+        if (!s->plan->driver) {
+                if (s->plan->stop_signal)
+                        stop(s);
+                return;
+        }
+
+        r = start_program(s, (char *const[]) { shell, command, s->plan->driver, NULL }, filter, setting, true,
+                &s->driver);
+        if (r != 0)
+                end_start(s, BOOT_FAILED, r);
+}
+
+static void stop_timed_out(struct supervisor *s) {
+        bool is_main = s->main.pid != 0;
+
+        process_kill_descendants();
+        tell(s, "%s did not end within %" PRIu64 " s of SIG%s, and was killed",
+                is_main ? "the program" : "a process of the program",
+                s->plan->stop_timeout_usec / USEC_PER_SEC, sigabbrev_np(s->plan->stop_signal));
+        end_start(s, BOOT_ENDED_BY_EXIT, 128 + SIGKILL);
+}
+
+/* Moves on what does not come by a request or a message. */
+static void advance(
+        struct supervisor *s, const struct sock_fprog *filter, const struct program_setting *setting) {
+
+        if (timer_expired) {
+                timer_expired = 0;
+                (void) objects_sweep(s);
+        }
+        if (child_changed)
+                reap(s);
+        if (s->end == BOOT_RUNS && s->phase == PHASE_STARTING && (s->main.pid || s->plan->driver) &&
+                (!s->plan->waits_for_ready || service_manager_is_ready(s->manager)))
+                begin_running(s, filter, setting);
+        if (s->end != BOOT_RUNS || s->phase != PHASE_STOPPING)
+                return;
+
+        reap(s);
+        if (!s->anybody_left)
+                end_start(s, BOOT_ENDED_BY_EXIT, EXIT_SUCCESS);
+        else if (now_usec() >= s->stop_deadline_usec)
+                stop_timed_out(s);
+}
+
+/* Serves the program until it ends. */
+static void serve_start(struct supervisor *s, const struct sock_fprog *filter,
+        const struct program_setting *setting, struct seccomp_notif *request, size_t size) {
+
+        struct program *programs[] = { &s->main, &s->driver };
+
+        for (advance(s, filter, setting); s->end == BOOT_RUNS; advance(s, filter, setting)) {
+                struct pollfd fds[ELEMENTS(programs) + 1] = {
+                        [ELEMENTS(programs)] = { .fd = s->manager ? service_manager_fd(s->manager) : -1,
+                                .events = POLLIN },
                 };
                 int n;
 
-                n = ppoll(fds, ELEMENTS(fds), NULL, unblocked);
+                for (size_t i = 0; i < ELEMENTS(programs); i++)
+                        fds[i] = (struct pollfd) {
+                                .fd = programs[i]->has_callers ? programs[i]->listener : -1,
+                                .events = POLLIN,
+                        };
+
+                n = ppoll(fds, ELEMENTS(fds), NULL, &setting->signal_mask);
                 if (signal_to_end) {
-                        s->end = BOOT_ENDED_BY_SIGNAL;
-                        s->status = 128 + signal_to_end;
+                        end_start(s, BOOT_ENDED_BY_SIGNAL, 128 + signal_to_end);
                         break;
                 }
-                if (timer_expired) {
-                        timer_expired = 0;
-                        (void) objects_sweep(s);
-                }
-                if (n > 0 && fds[1].revents)
+                if (n > 0 && fds[ELEMENTS(programs)].revents)
                         service_manager_dispatch(s->manager);
-                if (n > 0 && fds[0].revents & POLLIN)
-                        serve(s, request, size, unblocked);
-                else if (n > 0 && fds[0].revents & POLLHUP)
-                        /* All who could call are gone, which SIGCHLD is about to say */
-                        has_callers = false;
-                if (child_changed)
-                        reap(s);
+                for (size_t i = 0; n > 0 && i < ELEMENTS(programs) && s->end == BOOT_RUNS; i++)
+                        if (fds[i].revents & POLLIN)
+                                serve(s, programs[i], request, size, &setting->signal_mask);
+                        else if (fds[i].revents & POLLHUP)
+                                /* All who could call are gone, which SIGCHLD is about to say */
+                                programs[i]->has_callers = false;
         }
 }
 
-/* ------------------------------------------------------------------------------------------------- the kexec ---- */
+/* ----------------------------------------------------------------------------------- restarts and the kexec ---- */
+
+static void forget_program(struct program *program) {
+        close_fd(program->listener);
+        *program = (struct program) { .listener = -1 };
+}
 
 static void stop_processes(struct supervisor *s) {
         process_kill_descendants();
-        close_fd(s->listener);
+        forget_program(&s->main);
+        forget_program(&s->driver);
         s->listener = -1;
+}
+
+/* The service is started again, and what nobody but it had open is closed. */
+static void restart(struct supervisor *s) {
+        stop_processes(s);
+        if (s->manager)
+                service_manager_dispatch(s->manager);
+        (void) objects_sweep(s);
+
+        s->restart++;
+        trace_begin(&s->trace);
+        trace_word(&s->trace, "event", "restart");
+        trace_number(&s->trace, "restart", s->restart);
+        trace_end(&s->trace);
 }
 
 static void kexec(struct supervisor *s) {
@@ -170,7 +355,7 @@ static void kexec(struct supervisor *s) {
 
         (void) objects_sweep(s);
         kernel_freeze(&s->kernel);
-        if (s->listener >= 0)
+        if (s->main.listener >= 0)
                 stop_processes(s);
 
         if (s->manager)
@@ -191,6 +376,7 @@ static void kexec(struct supervisor *s) {
         objects_forget(s);
         kernel_kexec(&s->kernel, &n_lost);
         s->trace.boot = s->kernel.boot;
+        s->restart = 0;
         if (n_lost > 0)
                 fprintf(stderr,
                         "luo-emulate: %zu of %zu preserved files could not be carried over the kexec; "
@@ -202,8 +388,8 @@ static void kexec(struct supervisor *s) {
 }
 
 /* The exit status of the run when it ends with this boot. */
-static int end_of_run(struct supervisor *s, unsigned kexecs) {
-        unsigned left = kexecs - s->kernel.boot;
+static int end_of_run(struct supervisor *s) {
+        unsigned left = s->plan->kexecs - s->kernel.boot;
 
         switch (s->end) {
         case BOOT_ENDED_BY_REBOOT:
@@ -235,7 +421,61 @@ static void raise_files_limit(struct rlimit *ret_old) {
         }
 }
 
-int supervisor_run(struct supervisor *s, char *argv[], unsigned kexecs) {
+void supervisor_out_of_files(struct supervisor *s) {
+        if (s->end != BOOT_RUNS)
+                return;
+
+        fprintf(stderr,
+                "luo-emulate: too many files are preserved or stored: the emulator needs an open file for each, "
+                "and may have %i. Raise the hard limit (ulimit -H -n).\n",
+                s->files_max);
+        end_start(s, BOOT_FAILED, EXIT_CANNOT_EMULATE);
+}
+
+static int limit_files(struct supervisor *s, struct rlimit *ret_old) {
+        struct rlimit limit = {};
+
+        raise_files_limit(ret_old);
+        (void) getrlimit(RLIMIT_NOFILE, &limit);
+        if (limit.rlim_cur < FILES_RESERVED + FILES_NEEDED) {
+                fprintf(stderr,
+                        "luo-emulate: at most %ju open files are too few, %i are needed. Raise the hard limit "
+                        "(ulimit -H -n).\n",
+                        (uintmax_t) limit.rlim_cur, FILES_RESERVED + FILES_NEEDED);
+                return -EMFILE;
+        }
+
+        s->files_max = (limit.rlim_cur < INT_MAX ? (int) limit.rlim_cur : INT_MAX) - FILES_RESERVED;
+        return 0;
+}
+
+/* Starts the program and serves it until it ends. Returns whether the run goes on after that. */
+static bool run_start(struct supervisor *s, const struct sock_fprog *filter,
+        const struct program_setting *setting, struct seccomp_notif *request, size_t size) {
+
+        int r;
+
+        s->end = BOOT_RUNS;
+        s->phase = PHASE_STARTING;
+        s->anybody_left = true;
+        r = s->manager ? service_manager_begin(s->manager) : 0;
+        if (r < 0)
+                r = EXIT_CANNOT_EMULATE;
+        else
+                r = start_program(s, s->plan->argv, filter, setting, false, &s->main);
+        if (r != 0) {
+                end_start(s, BOOT_FAILED, r);
+                return false;
+        }
+
+        serve_start(s, filter, setting, request, size);
+        if (s->manager)
+                service_manager_dispatch(s->manager);
+
+        return s->end == BOOT_ENDED_BY_KEXEC || (s->end == BOOT_ENDED_BY_EXIT && s->status == EXIT_SUCCESS);
+}
+
+int supervisor_run(struct supervisor *s, const struct plan *plan) {
         struct program_setting setting = {};
         struct seccomp_notif_sizes sizes;
         struct sock_fprog filter = {};
@@ -250,6 +490,9 @@ int supervisor_run(struct supervisor *s, char *argv[], unsigned kexecs) {
         if (sizes.seccomp_notif < sizeof(*request))
                 sizes.seccomp_notif = sizeof(*request);
 
+        if (limit_files(s, &setting.files_limit) < 0)
+                return EXIT_CANNOT_EMULATE;
+
         request = malloc(sizes.seccomp_notif);
         r = request ? filter_make(&filter) : -ENOMEM;
         if (r < 0) {
@@ -260,37 +503,20 @@ int supervisor_run(struct supervisor *s, char *argv[], unsigned kexecs) {
 
         (void) prctl(PR_SET_CHILD_SUBREAPER, 1);
         catch_signals(&setting);
+        s->plan = plan;
 
-        raise_files_limit(&setting.files_limit);
-
-        for (;;) {
-                if (s->manager)
-                        service_manager_make_sessions(s->manager);
-
-                s->end = BOOT_RUNS;
-                s->status = program_start(
-                        argv, s->kernel.boot, &filter, &setting, s->manager, &s->main_pid, &s->listener);
-                if (s->status != 0) {
-                        s->end = BOOT_FAILED;
+        while (run_start(s, &filter, &setting, request, sizes.seccomp_notif))
+                if (s->end == BOOT_ENDED_BY_EXIT && s->restart < plan->restarts)
+                        restart(s);
+                else if (s->kernel.boot < plan->kexecs)
+                        kexec(s);
+                else
                         break;
-                }
-
-                (void) ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
-                serve_boot(s, &setting.signal_mask, request, sizes.seccomp_notif);
-                if (s->manager)
-                        service_manager_dispatch(s->manager);
-
-                if (s->kernel.boot >= kexecs || s->end == BOOT_ENDED_BY_REBOOT ||
-                        s->end == BOOT_ENDED_BY_SIGNAL || (s->end == BOOT_ENDED_BY_EXIT && s->status != 0))
-                        break;
-
-                kexec(s);
-        }
 
         stop_processes(s);
         free(filter.filter);
         free(request);
-        return end_of_run(s, kexecs);
+        return end_of_run(s);
 }
 
 /* ----------------------------------------------------------------------------------------------------- setup ---- */
@@ -299,7 +525,10 @@ int supervisor_init(struct supervisor *s, struct faults *faults, int trace_fd) {
         *s = (struct supervisor) {
                 .trace.fd = trace_fd,
                 .objects_epoll = -1,
+                .main.listener = -1,
+                .driver.listener = -1,
                 .listener = -1,
+                .files_max = INT_MAX,
         };
         TAILQ_INIT(&s->object_list);
         kernel_model_init(&s->kernel, faults);

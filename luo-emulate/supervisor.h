@@ -6,11 +6,13 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
 
 #include "hash.h"
 #include "kernel-model.h"
+#include "program.h"
 #include "trace.h"
 
 struct service_manager;
@@ -26,14 +28,32 @@ struct object {
 
 TAILQ_HEAD(object_list, object);
 
-/* Why a boot ended. */
+/* What is run. */
+struct plan {
+        char *const *argv;
+        unsigned kexecs;
+        unsigned restarts;    /* in each boot */
+        char *driver;         /* a command for sh, or NULL */
+        bool waits_for_ready; /* READY=1 */
+        int stop_signal;      /* 0: the program ends by itself */
+        uint64_t stop_timeout_usec;
+};
+
+/* Why a boot ended, or a start in it. */
 enum boot_end {
         BOOT_RUNS,
-        BOOT_ENDED_BY_EXIT,   /* of the main program */
+        BOOT_ENDED_BY_EXIT,   /* of the main program, or its driver */
         BOOT_ENDED_BY_KEXEC,  /* reboot(2) */
         BOOT_ENDED_BY_REBOOT, /* reboot(2) with another command that ends the machine's run */
         BOOT_ENDED_BY_SIGNAL, /* to the emulator */
-        BOOT_FAILED,          /* could not be started */
+        BOOT_FAILED,          /* could not be started, or not be emulated any more */
+};
+
+/* How far a start of the program has come. */
+enum phase {
+        PHASE_STARTING, /* it is not ready yet */
+        PHASE_RUNNING,
+        PHASE_STOPPING, /* it was told to end */
 };
 
 struct supervisor {
@@ -46,8 +66,15 @@ struct supervisor {
         int objects_epoll;
         uint64_t objects_count; /* what the eventfds count, to tell them from others */
 
-        int listener;
-        pid_t main_pid;
+        const struct plan *plan;
+        unsigned restart; /* how often the program was started in this boot before */
+        struct program main, driver;
+        enum phase phase;
+        uint64_t stop_deadline_usec;
+        bool anybody_left; /* of all processes of the program */
+
+        int listener;  /* of the request that is being answered; borrowed */
+        int files_max; /* what is to be kept open has a smaller file descriptor */
         enum boot_end end;
         int status; /* exit status that goes with the end */
         const char *reboot_command;
@@ -57,8 +84,11 @@ struct supervisor {
 int supervisor_init(struct supervisor *supervisor, struct faults *faults, int trace_fd);
 void supervisor_done(struct supervisor *supervisor);
 
-/* Runs the program over so many kexecs. Returns the exit status of the emulator. */
-int supervisor_run(struct supervisor *supervisor, char *argv[], unsigned kexecs);
+/* Runs the program. Returns the exit status of the emulator. */
+int supervisor_run(struct supervisor *supervisor, const struct plan *plan);
+
+/* Says that the emulator has no room for more open files, and ends the run. */
+void supervisor_out_of_files(struct supervisor *supervisor);
 
 /* objects.c: makes the file that stands for the device (session NULL) or a session. Returns its file descriptor. */
 int object_new(struct supervisor *supervisor, struct session *session, int flags, struct object **ret_object);

@@ -13,6 +13,8 @@
 #include <libluo-manager.h>
 
 #include "content.h"
+#include "errors.h"
+#include "index.h"
 #include "luoctl.h"
 #include "output.h"
 
@@ -71,7 +73,7 @@ static void entry_to_json(struct json *json, const libluo_entry *entry) {
                 json_begin(json, "lost", '{');
                 json_unsigned(json, "errno", (uint64_t) entry->lost);
                 json_string(json, "error", strerrorname_np(entry->lost));
-                json_string(json, "reason", libluo_strerror(entry->lost));
+                json_string(json, "reason", error_reason(CALL_PRESERVE, -entry->lost));
                 json_end(json, '{');
         } else
                 json_unsigned(json, "token", entry->token);
@@ -91,8 +93,25 @@ static void entry_to_json(struct json *json, const libluo_entry *entry) {
         json_end(json, '{');
 }
 
+static int entries_to_json(struct json *json, const libluo_bundle *bundle) {
+        json_string(json, "sharedSession", libluo_bundle_get_shared_name(bundle));
+        json_begin(json, "entries", '[');
+        for (size_t i = 0; i < libluo_bundle_count(bundle); i++) {
+                libluo_entry entry;
+                int r;
+
+                r = libluo_bundle_get(bundle, i, &entry, sizeof(entry));
+                if (r < 0)
+                        return r;
+                entry_to_json(json, &entry);
+        }
+        json_end(json, '[');
+        return 0;
+}
+
 static int print_json(const struct index_features *features, const libluo_bundle *bundle) {
         struct json j = {};
+        int r;
 
         json_begin(&j, NULL, '{');
         json_string(&j, "type", "index");
@@ -102,20 +121,9 @@ static int print_json(const struct index_features *features, const libluo_bundle
         features_to_json(&j, "unknown", features->unknown, incompatible_names);
         json_end(&j, '{');
 
-        if (bundle) {
-                json_string(&j, "sharedSession", libluo_bundle_get_shared_name(bundle));
-                json_begin(&j, "entries", '[');
-                for (size_t i = 0; i < libluo_bundle_count(bundle); i++) {
-                        libluo_entry entry;
-                        int r;
-
-                        r = libluo_bundle_get(bundle, i, &entry, sizeof(entry));
-                        if (r < 0)
-                                return r;
-                        entry_to_json(&j, &entry);
-                }
-                json_end(&j, '[');
-        }
+        r = bundle ? entries_to_json(&j, bundle) : 0;
+        if (r < 0)
+                return r;
         json_end(&j, '{');
         json_finish();
         return 0;
@@ -124,7 +132,7 @@ static int print_json(const struct index_features *features, const libluo_bundle
 /* What there is to say of an entry beyond numbers */
 static void add_remarks(struct table *table, const libluo_entry *entry) {
         if (entry->lost)
-                table_add(table, "lost: %s", libluo_strerror(entry->lost));
+                table_add(table, "lost: %s", error_reason(CALL_PRESERVE, -entry->lost));
         else if (entry->flags & (LIBLUO_ENTRY_DUPLICATE | LIBLUO_ENTRY_SHARED | LIBLUO_ENTRY_NO_POLL))
                 table_add(table, "%s%s%s",
                         entry->flags & LIBLUO_ENTRY_DUPLICATE        ? "duplicate"
@@ -176,6 +184,22 @@ static int print_entries(const libluo_bundle *bundle, bool legend) {
         return r;
 }
 
+int index_print(const libluo_bundle *bundle, bool json, bool legend) {
+        struct json j = {};
+        int r;
+
+        if (!json)
+                r = print_entries(bundle, legend);
+        else {
+                json_begin(&j, NULL, '{');
+                r = entries_to_json(&j, bundle);
+                json_end(&j, '{');
+                json_finish();
+        }
+
+        return r < 0 ? fail(r, "%s", libluo_strerror(r)) : EXIT_SUCCESS;
+}
+
 static int print_lines(const struct index_features *features, const libluo_bundle *bundle, bool legend) {
         const char *shared;
 
@@ -207,16 +231,16 @@ static int dump_index(const struct arguments *arguments, const char *name, int f
                 r = libluo_bundle_open_index(fd, 0, &bundle);
                 /* Its features are all that can be told of such a one, and they are worth telling */
                 if (r < 0 && r != -EPROTONOSUPPORT)
-                        return fail(r, "%s: %s", name, libluo_strerror(r));
+                        return fail(r, "%s: %s", name, error_reason(CALL_INDEX, r));
         } else
-                return fail(r, "%s: %s", name, libluo_strerror(r));
+                return fail(r, "%s: %s", name, error_reason(CALL_INDEX, r));
 
         printed = arguments->json ? print_json(&features, bundle)
                                   : print_lines(&features, bundle, arguments->legend);
         libluo_bundle_free(bundle);
 
         if (r < 0)
-                return fail(r, "%s: %s; a later one is needed", name, libluo_strerror(r));
+                return fail(r, "%s: %s; a later one is needed", name, error_reason(CALL_INDEX, r));
         return printed < 0 ? fail(printed, "%s", libluo_strerror(printed)) : EXIT_SUCCESS;
 }
 

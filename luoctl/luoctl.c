@@ -24,6 +24,7 @@ enum {
         OPTION_FD = 1 << 7,
         OPTION_MEMFD = 1 << 8,
         OPTION_OUTPUT = 1 << 9,
+        OPTION_AGAIN = 1 << 10,
 };
 
 static const struct {
@@ -39,8 +40,9 @@ static const struct {
         { OPTION_ALL, "all", NULL, "Also what is lost by design, see luoctl(1) (-a)" },
         { OPTION_PROCESS, "process", "PID", "The file descriptors of a process instead" },
         { OPTION_SESSION, "session", "FD", "The session's file descriptor (3)" },
-        { OPTION_FD, "fd", "FD", "Preserve this file descriptor instead of FILE" },
+        { OPTION_FD, "fd", "FD", "This file descriptor instead of FILE" },
         { OPTION_MEMFD, "memfd", NULL, "Preserve a copy of the content, in a new memfd" },
+        { OPTION_AGAIN, "again", NULL, "They were taken before, perhaps by another program" },
         { OPTION_OUTPUT, "output", "FILE", "Write to FILE instead of stdout (-o)" },
 };
 
@@ -65,6 +67,23 @@ static const struct command {
                 command_check },
         { "dump", "FILE", "Show the index of a bundle, or systemd's map (-: stdin)",
                 OPTION_JSON | OPTION_NO_LEGEND, 1, 1, false, command_dump },
+        { "store put", "NAME [FILE]", "In a service: keep a copy of a file in its fd store (-: stdin)",
+                OPTION_FD, 1, 2, false, command_store_put },
+        { "store get", "NAME", "In a service: write the content of what was kept to stdout", OPTION_OUTPUT, 1,
+                1, false, command_store_get },
+        { "store list", "", "In a service: list what it was given of its fd store",
+                OPTION_JSON | OPTION_NO_LEGEND, 0, 0, false, command_store_list },
+        { "store path", "NAME", "In a service: show a path that opens what was kept", 0, 1, 1, false,
+                command_store_path },
+        { "store remove", "NAME", "In a service: remove something from its fd store", 0, 1, 1, false,
+                command_store_remove },
+        { "bundle create", "NAME ENTRY=FILE... -- PROGRAM...",
+                "Run a program with a new bundle of these files", OPTION_MEMFD, 1, SIZE_MAX, true,
+                command_bundle_create },
+        { "bundle list", "", "List the entries of the bundle in an incoming session",
+                OPTION_SESSION | OPTION_JSON | OPTION_NO_LEGEND, 0, 0, false, command_bundle_list },
+        { "bundle take", "[ENTRY...] -- PROGRAM...", "Run a program with the files of a bundle, as they were",
+                OPTION_SESSION | OPTION_AGAIN, 0, SIZE_MAX, true, command_bundle_take },
         { "session create", "NAME -- PROGRAM...", "Run a program with a new, outgoing session", 0, 1, 1, true,
                 command_session_create },
         { "session retrieve", "NAME -- PROGRAM...", "Run a program with a session of the previous system", 0,
@@ -160,22 +179,51 @@ static void print_options(int bits) {
                 }
 }
 
-static void print_help(const struct command *command) {
+/* Whether the name is that of a group, and of which commands */
+static bool is_in_group(const struct command *command, const char *group) {
+        size_t length = strlen(group);
+
+        return strncmp(command->name, group, length) == 0 && command->name[length] == ' ';
+}
+
+static bool is_group(const char *name) {
+        for (size_t i = 0; i < ELEMENTS(commands); i++)
+                if (is_in_group(commands + i, name))
+                        return true;
+
+        return false;
+}
+
+/* Those of a group, or all if it is NULL */
+static void print_commands(const char *group) {
+        printf("Commands:\n");
+        for (size_t i = 0; i < ELEMENTS(commands); i++) {
+                char text[64];
+
+                if (group && !is_in_group(commands + i, group))
+                        continue;
+                (void) snprintf(text, sizeof(text), "%s %s", commands[i].name, commands[i].operands);
+                printf("  %-46s %s\n", text, commands[i].help);
+        }
+        if (!group)
+                printf("  %-46s %s\n", "help [COMMAND]", "Show this help, or that of a command");
+        printf("\n");
+}
+
+static void print_help(const struct command *command, const char *group) {
         if (command) {
                 printf("luoctl %s%s%s%s\n\n%s.\n\n", command->name, command->options ? " [OPTIONS...]" : "",
                         *command->operands ? " " : "", command->operands, command->help);
                 print_options(command->options | OPTION_HELP);
+        } else if (group) {
+                printf("luoctl %s COMMAND\n\n", group);
+                print_commands(group);
+                print_options(OPTION_HELP);
+                printf("\n\"luoctl %s COMMAND --help\" shows the options of a command.\n", group);
         } else {
                 printf("luoctl [OPTIONS...] COMMAND\n\n"
-                       "Look at the kernel's Live Update Orchestrator, and at what it would keep over a kexec.\n\n"
-                       "Commands:\n");
-                for (size_t i = 0; i < ELEMENTS(commands); i++) {
-                        char text[64];
-
-                        (void) snprintf(text, sizeof(text), "%s %s", commands[i].name, commands[i].operands);
-                        printf("  %-36s %s\n", text, commands[i].help);
-                }
-                printf("\n");
+                       "Look at the kernel's Live Update Orchestrator, and at what it would keep over a kexec.\n\n");
+                print_commands(NULL);
                 print_options(OPTION_HELP | OPTION_VERSION | OPTION_JSON | OPTION_NO_LEGEND);
                 printf("\n\"luoctl COMMAND --help\" shows the options of a command.\n");
         }
@@ -204,11 +252,25 @@ static size_t find_command(char *const *operands, size_t n_operands, const struc
 static int unknown_command(char *const *operands, size_t n_operands) {
         if (n_operands == 0)
                 return usage_error("a command is missing");
-        if (strcmp(operands[0], "session") != 0)
+        if (!is_group(operands[0]))
                 return usage_error("unknown command \"%s\"", operands[0]);
         if (n_operands == 1)
-                return usage_error("\"session\" needs to be followed by what to do with it");
-        return usage_error("unknown command \"session %s\"", operands[1]);
+                return usage_error("\"%s\" needs to be followed by what to do with it", operands[0]);
+        return usage_error("unknown command \"%s %s\"", operands[0], operands[1]);
+}
+
+/* The help of what these operands name: all, a group, or a command */
+static int help(char *const *operands, size_t n_operands) {
+        const struct command *command = NULL;
+
+        if (n_operands == 0 || find_command(operands, n_operands, &command) > 0)
+                print_help(command, NULL);
+        else if (n_operands == 1 && is_group(operands[0]))
+                print_help(NULL, operands[0]);
+        else
+                return unknown_command(operands, n_operands);
+
+        return EXIT_SUCCESS;
 }
 
 static int set_option(struct arguments *arguments, int bit, const char *value) {
@@ -245,6 +307,9 @@ static int set_option(struct arguments *arguments, int bit, const char *value) {
                 break;
         case OPTION_OUTPUT:
                 arguments->output = value;
+                break;
+        case OPTION_AGAIN:
+                arguments->again = true;
                 break;
         }
 
@@ -330,12 +395,10 @@ static int run(int argc, char *argv[]) {
 
         n_words = find_command(arguments.operands, arguments.n_operands, &command);
         current_command = command;
-        if (given & OPTION_HELP) {
-                if (arguments.n_operands > 0 && !command)
-                        return unknown_command(arguments.operands, arguments.n_operands);
-                print_help(command);
-                return EXIT_SUCCESS;
-        }
+        if (arguments.n_operands > 0 && strcmp(arguments.operands[0], "help") == 0)
+                return help(arguments.operands + 1, arguments.n_operands - 1);
+        if (given & OPTION_HELP)
+                return help(arguments.operands, arguments.n_operands);
         if (given & OPTION_VERSION) {
                 printf("luoctl %s\n", libluo_version());
                 return EXIT_SUCCESS;

@@ -33,6 +33,7 @@ struct arguments {
         bool legend;
         bool all;
         bool memfd;
+        bool again;
         pid_t process;      /* 0: not given */
         int session_fd;     /* FIRST_PASSED_FD unless given */
         int fd;             /* -1: not given */
@@ -58,6 +59,14 @@ int command_list(const struct arguments *arguments);
 int command_show(const struct arguments *arguments);
 int command_check(const struct arguments *arguments);
 int command_dump(const struct arguments *arguments);
+int command_bundle_create(const struct arguments *arguments);
+int command_bundle_list(const struct arguments *arguments);
+int command_bundle_take(const struct arguments *arguments);
+int command_store_put(const struct arguments *arguments);
+int command_store_get(const struct arguments *arguments);
+int command_store_list(const struct arguments *arguments);
+int command_store_remove(const struct arguments *arguments);
+int command_store_path(const struct arguments *arguments);
 int command_session_create(const struct arguments *arguments);
 int command_session_retrieve(const struct arguments *arguments);
 int command_session_preserve(const struct arguments *arguments);

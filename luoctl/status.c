@@ -1,153 +1,32 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <sys/utsname.h>
+#include <libluo-manager.h>
 
-#include <libluo.h>
-
+#include "kernel.h"
 #include "luoctl.h"
 #include "output.h"
 
-#define DEVICE "/dev/liveupdate"
-
-/* What the kernel's command line says about a switch */
-enum command_line_switch {
-        SWITCH_NOT_GIVEN,
-        SWITCH_OFF,
-        SWITCH_ON,
-};
-
 struct status {
         const char *state;
-        int error; /* of opening the device, or of trying it out: negative, or 0 */
+        int error;                   /* of opening the device, or of trying it out: negative, or 0 */
+        struct kernel_reason reason; /* if there is an error */
         bool device_exists;
         uint64_t features;
-        struct utsname kernel;
-        enum command_line_switch kho, liveupdate;
+        struct kernel_facts kernel;
         bool has_holder;
         pid_t holder_pid;
         char holder_name[64];
 };
 
-/* Finds out who holds the device: at most one process can. Returns false if nobody is seen to. */
-static bool find_holder(pid_t *ret_pid, char ret_name[static 64]) {
-        struct dirent *process;
-        bool found = false;
-        DIR *proc;
-
-        proc = opendir("/proc");
-        if (!proc)
-                return false;
-
-        while (!found && (process = readdir(proc))) {
-                char path[300];
-                struct dirent *entry;
-                DIR *fds;
-
-                if (process->d_name[0] < '1' || process->d_name[0] > '9')
-                        continue;
-
-                (void) snprintf(path, sizeof(path), "/proc/%s/fd", process->d_name);
-                fds = opendir(path);
-                if (!fds)
-                        continue;
-
-                while (!found && (entry = readdir(fds))) {
-                        char target[64];
-                        ssize_t n;
-
-                        n = readlinkat(dirfd(fds), entry->d_name, target, sizeof(target) - 1);
-                        if (n < 0)
-                                continue;
-                        target[n] = 0;
-                        found = strcmp(target, DEVICE) == 0;
-                }
-
-                (void) closedir(fds);
-
-                if (found) {
-                        FILE *f;
-
-                        *ret_pid = (pid_t) strtol(process->d_name, NULL, 10);
-                        (void) snprintf(path, sizeof(path), "/proc/%s/comm", process->d_name);
-                        (void) snprintf(ret_name, 64, "?");
-
-                        f = fopen(path, "re");
-                        if (f) {
-                                if (fgets(ret_name, 64, f))
-                                        ret_name[strcspn(ret_name, "\n")] = 0;
-                                (void) fclose(f);
-                        }
-                }
-        }
-
-        (void) closedir(proc);
-        return found;
-}
-
-/* What the kernel takes for a boolean, see kstrtobool() of lib/kstrtox.c. */
-static enum command_line_switch parse_switch(const char *value) {
-        char second = *value == 'o' || *value == 'O' ? value[1] : 0;
-
-        if (strchr("yYtT1", *value) || second == 'n' || second == 'N')
-                return SWITCH_ON;
-        if (strchr("nNfF0", *value) || second == 'f' || second == 'F')
-                return SWITCH_OFF;
-        return SWITCH_NOT_GIVEN; /* the kernel ignores it */
-}
-
-/* The last one counts, and what follows "--" is for the first process. */
-static void read_command_line(enum command_line_switch *ret_kho, enum command_line_switch *ret_liveupdate) {
-        enum command_line_switch kho = SWITCH_NOT_GIVEN, liveupdate = SWITCH_NOT_GIVEN;
-        char line[4096], *rest = line;
-        const char *word;
-        FILE *f;
-
-        f = fopen("/proc/cmdline", "re");
-        if (f) {
-                if (fgets(line, sizeof(line), f)) {
-                        while ((word = strsep(&rest, " \n")) && strcmp(word, "--") != 0)
-                                if (strncmp(word, "kho=", 4) == 0 && word[4])
-                                        kho = parse_switch(word + 4);
-                                else if (strncmp(word, "liveupdate=", 11) == 0 && word[11])
-                                        liveupdate = parse_switch(word + 11);
-                }
-                (void) fclose(f);
-        }
-
-        *ret_kho = kho;
-        *ret_liveupdate = liveupdate;
-}
-
-static const char *switch_to_string(enum command_line_switch value) {
-        switch (value) {
-        case SWITCH_ON:
-                return "on";
-        case SWITCH_OFF:
-                return "off";
-        default:
-                return NULL;
-        }
-}
-
-static const char *advice(const struct status *s) {
-        if (s->error == -ENODEV && s->device_exists)
-                return "the device node is left over or made by hand: the kernel has no driver for it";
-        if (s->error == -ENODEV && (s->kho != SWITCH_ON || s->liveupdate != SWITCH_ON))
-                return "boot with kho=on liveupdate=on on the kernel command line";
-        if (s->error == -ENODEV)
-                return "LUO is asked for, so the kernel lacks it: CONFIG_LIVEUPDATE, of Linux 6.19 and later";
-        if (s->error == -EIO)
-                return "see the kernel's log; the next boot begins anew";
-        return NULL;
+/* systemd's sessions have longer names than can be read back before that */
+static bool is_enough_for_systemd(const struct status *s) {
+        return s->error == 0 && s->features & LIBLUO_FEATURE_SESSION_GET_NAME;
 }
 
 static void print_json(const struct status *s) {
@@ -157,10 +36,18 @@ static void print_json(const struct status *s) {
         json_string(&j, "device", DEVICE);
         json_boolean(&j, "deviceExists", s->device_exists);
         json_string(&j, "state", s->state);
+        if (s->error < 0) {
+                json_string(&j, "reason", s->reason.id);
+                json_string(&j, "reasonText", s->reason.text);
+        }
         json_string(&j, "kernel", s->kernel.release);
+        json_begin(&j, "minimumKernel", '{');
+        json_string(&j, "libluo", KERNEL_MINIMUM);
+        json_string(&j, "systemd", KERNEL_MINIMUM_SYSTEMD);
+        json_end(&j, '{');
         json_begin(&j, "commandLine", '{');
-        json_string(&j, "kho", switch_to_string(s->kho));
-        json_string(&j, "liveupdate", switch_to_string(s->liveupdate));
+        json_string(&j, "kho", switch_to_string(s->kernel.kho));
+        json_string(&j, "liveupdate", switch_to_string(s->kernel.liveupdate));
         json_end(&j, '{');
 
         if (s->error == 0) {
@@ -195,14 +82,13 @@ static void print_switch(const char *name, enum command_line_switch value) {
 }
 
 static void print_lines(const struct status *s) {
-        const char *hint = advice(s);
-
-        printf("      Device: " DEVICE "%s\n", s->device_exists ? "" : " (is not there)");
+        printf("      Device: " DEVICE "%s\n",
+                !s->device_exists             ? " (is not there)"
+                        : s->error == -ENODEV ? " (a left-over: no driver has it)"
+                                              : "");
         printf("       State: %s\n", s->state);
         if (s->error < 0)
-                printf("      Reason: %s\n", libluo_strerror(s->error));
-        if (hint)
-                printf("      Advice: %s\n", hint);
+                printf("      Reason: %s\n", s->reason.text);
         if (s->has_holder) {
                 printf("      Holder: ");
                 print_text(s->holder_name);
@@ -210,10 +96,13 @@ static void print_lines(const struct status *s) {
         }
         printf("      Kernel: Linux ");
         print_text(s->kernel.release);
-        printf("\nCommand line: ");
-        print_switch("kho", s->kho);
+        printf(" (needed: " KERNEL_MINIMUM " for libluo, " KERNEL_MINIMUM_SYSTEMD
+               " for systemd with libluo%s)\n",
+                s->error == 0 && !is_enough_for_systemd(s) ? ", which this one is too old for" : "");
+        printf("Command line: ");
+        print_switch("kho", s->kernel.kho);
         printf(", ");
-        print_switch("liveupdate", s->liveupdate);
+        print_switch("liveupdate", s->kernel.liveupdate);
         printf("\n");
 
         if (s->error == 0) {
@@ -229,6 +118,39 @@ static void print_lines(const struct status *s) {
         }
 }
 
+static void find_reason(struct status *s) {
+        switch (s->error) {
+        case 0:
+                s->state = "available";
+                break;
+        case -ENODEV:
+                s->state = "not available";
+                s->reason = kernel_reason(&s->kernel);
+                break;
+        case -EBUSY:
+                s->state = "busy";
+                s->has_holder =
+                        libluo_device_holder(&s->holder_pid, s->holder_name, sizeof(s->holder_name)) >= 0;
+                s->reason = s->has_holder
+                        ? (struct kernel_reason) { "busy", "another process has the device open" }
+                        : (struct kernel_reason) { "busy",
+                                  "a process that this user may not look into has the device open" };
+                break;
+        case -EIO:
+                s->state = "broken";
+                s->reason = (struct kernel_reason) { "broken",
+                        "the kernel cannot read what its predecessor left; the next boot begins anew" };
+                break;
+        case -EACCES:
+                s->state = "not permitted";
+                s->reason = (struct kernel_reason) { "not-permitted", "only root may open the device" };
+                break;
+        default:
+                s->state = "failed";
+                s->reason = (struct kernel_reason) { "failed", libluo_strerror(s->error) };
+        }
+}
+
 int command_status(const struct arguments *arguments) {
         struct status s = {};
         int fd;
@@ -240,28 +162,9 @@ int command_status(const struct arguments *arguments) {
         } else
                 s.error = fd;
 
-        switch (s.error) {
-        case 0:
-                s.state = "available";
-                break;
-        case -ENODEV:
-                s.state = "not available";
-                break;
-        case -EBUSY:
-                s.state = "busy";
-                s.has_holder = find_holder(&s.holder_pid, s.holder_name);
-                break;
-        case -EIO:
-                s.state = "broken";
-                break;
-        default:
-                return fail(s.error, DEVICE ": %s", libluo_strerror(s.error));
-        }
-
         s.device_exists = access(DEVICE, F_OK) >= 0;
-        read_command_line(&s.kho, &s.liveupdate);
-        if (uname(&s.kernel) < 0)
-                return fail(-errno, "uname() failed: %s", strerror(errno));
+        kernel_read_facts("", &s.kernel);
+        find_reason(&s);
 
         if (arguments->json)
                 print_json(&s);

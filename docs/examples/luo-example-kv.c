@@ -2,14 +2,14 @@
 
 /*
  * A small in-memory key-value store whose data lives through restarts and kexecs: the hash table is in a memfd that
- * the service keeps in its fd store, with libluo's help. There is no pointer in it, so whoever maps it can go on with it
- * at once.
+ * the service keeps in its fd store, with libluo's help. There is no pointer in it, so whoever maps it can go on with
+ * it at once.
  *
  *   luo-example-kv serve
  *   luo-example-kv set KEY VALUE | get KEY | count | status
  *
- * The unit needs FileDescriptorStoreMax=1 and FileDescriptorStorePreserve=yes. One is enough, as the table is put once and
- * never replaced.
+ * The unit needs FileDescriptorStoreMax=1 and FileDescriptorStorePreserve=yes. One is enough, as the table is put
+ * once and never replaced.
  */
 
 #include <errno.h>

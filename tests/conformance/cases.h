@@ -10,6 +10,13 @@ CASE(0, device_cold_boot, "device: RETRIEVE_SESSION at a cold boot", "ENOENT")
 CASE(0, device_cloexec, "device: open with O_CLOEXEC", "ok, FD_CLOEXEC set")
 CASE(0, device_without_cloexec, "device: open without O_CLOEXEC", "ok, FD_CLOEXEC not set")
 KERNEL_CASE(0, device_is_character_device, "device: fstat", "character device")
+CASE(0, device_stat, "device: stat and access",
+        "stat character device, lstat character device, statx character device, mode 600, links 1, access F_OK ok, "
+        "R_OK and W_OK ok, X_OK EACCES, readlink EINVAL")
+CASE(0, device_other_paths, "device: by other paths",
+        "by .. ok, link ok, link of a link ok, stat of it character device, access of it ok, link with O_NOFOLLOW ELOOP, "
+        "with O_NOFOLLOW ok, with O_DIRECTORY ENOTDIR, with O_CREAT ok, with O_EXCL EEXIST, in a folder ok, "
+        "by what is open of it EBUSY")
 CASE(0, device_opened_twice, "device: open while it is open", "EBUSY (2 times)")
 CASE(0, device_failed_open_keeps_it_busy, "device: a failed open does not end the first one",
         "second EBUSY, third EBUSY, afterwards ok")

@@ -29,12 +29,81 @@ void device_without_cloexec(void) {
         close(fd);
 }
 
+static const char *type_of(mode_t mode) {
+        return S_ISCHR(mode) ? "character device" : "something else";
+}
+
 void device_is_character_device(void) {
         int fd = open_device(O_RDWR | O_CLOEXEC);
         struct stat st = {};
 
-        observe("%s", fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) ? "character device" : "something else");
+        observe("%s", fstat(fd, &st) == 0 ? type_of(st.st_mode) : "nothing");
         close(fd);
+}
+
+void device_stat(void) {
+        struct statx stx = {};
+        struct stat st = {};
+        int r;
+
+        r = status_of(stat("/dev/liveupdate", &st));
+        observe("stat %s", r < 0 ? outcome(r) : type_of(st.st_mode));
+        r = status_of(lstat("/dev/liveupdate", &st));
+        observe("lstat %s", r < 0 ? outcome(r) : type_of(st.st_mode));
+        r = status_of(statx(AT_FDCWD, "/dev/liveupdate", 0, STATX_BASIC_STATS, &stx));
+        observe("statx %s", r < 0 ? outcome(r) : type_of(stx.stx_mode));
+        observe("mode %03o", (unsigned) st.st_mode & 07777);
+        observe("links %ju", (uintmax_t) st.st_nlink);
+        observe("access F_OK %s", outcome(status_of(access("/dev/liveupdate", F_OK))));
+        observe("R_OK and W_OK %s", outcome(status_of(access("/dev/liveupdate", R_OK | W_OK))));
+        observe("X_OK %s", outcome(status_of(access("/dev/liveupdate", X_OK))));
+        observe("readlink %s", outcome(status_of(readlink("/dev/liveupdate", (char[1]) {}, 1))));
+}
+
+static void try_path(const char *what, const char *path, int flags) {
+        int fd = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
+
+        observe("%s %s", what, outcome(status_of(fd)));
+        if (fd >= 0)
+                close(fd);
+}
+
+void device_other_paths(void) {
+        char folder[64], link[80], other_link[80];
+        int fd, folder_fd = open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        struct stat st = {};
+
+        snprintf(folder, sizeof(folder), "%s/luo-conformance-XXXXXX", tmpfs_folder());
+        REQUIRE(folder_fd >= 0 && mkdtemp(folder));
+        snprintf(link, sizeof(link), "%s/link", folder);
+        snprintf(other_link, sizeof(other_link), "%s/other", folder);
+        REQUIRE(symlink("/dev/liveupdate", link) == 0 && symlink("link", other_link) == 0);
+
+        try_path("by ..", "/dev/../dev/liveupdate", 0);
+        try_path("link", link, 0);
+        try_path("link of a link", other_link, 0);
+        observe("stat of it %s", stat(other_link, &st) == 0 ? type_of(st.st_mode) : "nothing");
+        observe("access of it %s", outcome(status_of(access(other_link, R_OK))));
+        try_path("link with O_NOFOLLOW", link, O_NOFOLLOW);
+        try_path("with O_NOFOLLOW", "/dev/liveupdate", O_NOFOLLOW);
+        try_path("with O_DIRECTORY", "/dev/liveupdate", O_DIRECTORY);
+        try_path("with O_CREAT", "/dev/liveupdate", O_CREAT);
+        try_path("with O_EXCL", "/dev/liveupdate", O_CREAT | O_EXCL);
+
+        fd = openat(folder_fd, "liveupdate", O_RDWR | O_CLOEXEC);
+        observe("in a folder %s", outcome(status_of(fd)));
+        if (fd >= 0) {
+                char path[64];
+
+                snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
+                try_path("by what is open of it", path, 0);
+                close(fd);
+        }
+
+        close(folder_fd);
+        unlink(other_link);
+        unlink(link);
+        rmdir(folder);
 }
 
 void device_opened_twice(void) {

@@ -235,32 +235,4 @@ CASE(0, libluo_store_open, EBADMSG, store_open_environment, .object = GOOD)
 CASE(0, libluo_store_open, EINVAL, store_open_flags, .object = GOOD)
 CASE(0, libluo_store_open, ENOMEM, store_open, FAILS(ALLOCATE, ENOMEM))
 
-CASE(0, libluo_log_new, EFBIG, log_new_limited, .object = GOOD)
-CASE(0, libluo_log_new, EINVAL, log_new_small, .object = GOOD)
-CASE(0, libluo_log_new, EMFILE, log_new, FAILS(MEMFD, EMFILE))
-CASE(0, libluo_log_new, ENFILE, log_new, FAILS(MEMFD, ENFILE))
-CASE(0, libluo_log_new, ENOMEM, log_new, FAILS(ALLOCATE, ENOMEM))
-CASE(0, libluo_log_new, EPROTO, log_new, FAILS(MEMFD, EXDEV))
-
-CASE(0, libluo_log_get_fd, EINVAL, log_get_fd_opened, .object = GOOD)
-
-CASE(0, libluo_log_drain, EAGAIN, log_drain_endless, .object = GOOD)
-CASE(0, libluo_log_drain, EBADF, log_drain, .object = CLOSED)
-CASE(0, libluo_log_drain, EINVAL, log_drain_opened, .object = GOOD)
-CASE(0, libluo_log_drain, EIO, log_drain_junk, .object = GOOD)
-CASE(0, libluo_log_drain, EPROTO, log_drain_folder, .object = GOOD)
-
-CASE(0, libluo_log_skip, EINVAL, log_skip_opened, .object = GOOD)
-
-CASE(0, libluo_log_open, EACCES, log_open_write_only, .object = GOOD)
-CASE(0, libluo_log_open, EBADF, log_open, .object = CLOSED)
-CASE(0, libluo_log_open, EBADMSG, log_open_large, .object = GOOD)
-CASE(0, libluo_log_open, EINVAL, log_open_nothing, .object = GOOD)
-CASE(0, libluo_log_open, ENOMEM, log_open, FAILS(ALLOCATE, ENOMEM))
-CASE(0, libluo_log_open, EPROTONOSUPPORT, log_open_future, .object = GOOD)
-
-CASE(0, libluo_log_next, EINVAL, log_next_new, .object = GOOD)
-
-CASE(0, libluo_log_get_info, EINVAL, log_info_nothing, .object = GOOD)
-
 /* clang-format on */

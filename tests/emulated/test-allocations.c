@@ -66,7 +66,10 @@ static size_t count_fds(void) {
         return n;
 }
 
-/* Runs a scenario with each of its allocations failing in turn, until none is left to fail. Returns how many there were. */
+/*
+ * Runs a scenario with each of its allocations failing in turn, until none is left to fail. Returns how many there
+ * were.
+ */
 static int try_all(int (*scenario)(void)) {
         size_t n_fds = count_fds();
 
@@ -155,6 +158,7 @@ static int session_fd = -1, shared_session_fd = -1;
 
 static int scenario_open(void) {
         libluo_bundle *bundle = NULL, *shared = NULL;
+        uint64_t bytes;
         int taken[N_FILES + 2], r;
 
         r = libluo_bundle_open(session_fd, 0, &bundle);
@@ -162,6 +166,8 @@ static int scenario_open(void) {
                 r = libluo_bundle_open(shared_session_fd, 0, &shared);
         if (r >= 0)
                 r = libluo_bundle_set_shared(bundle, shared);
+        if (r >= 0)
+                r = libluo_bundle_get_memory(bundle, NULL, 0, &bytes);
         if (r >= 0) {
                 CHECK_EQUAL(libluo_bundle_take_all(bundle, taken, ELEMENTS(taken), 0), ELEMENTS(taken));
                 for (size_t i = 0; i < ELEMENTS(taken); i++)
@@ -195,23 +201,36 @@ static void test_opening(void) {
 /* ------------------------------------------------------------------------------------------ a service's store ---- */
 
 static int scenario_store(void) {
-        int saved = until_failure, manager_fd, passed_fd, r;
+        int saved = until_failure, manager_fd, passed_fd, old_fd, r;
         libluo_store *store = NULL;
-        void *data = NULL;
-        size_t size;
+        const void *mapped = NULL;
+        void *data = NULL, *memory = NULL;
+        size_t size, mapped_size;
 
         until_failure = -1;
         passed_fd = memfd("passed");
-        REQUIRE(passed_fd == 3);
+        old_fd = memfd("old");
+        REQUIRE(passed_fd == 3 && old_fd == 4);
         manager_fd = start_manager();
         until_failure = saved;
 
         r = libluo_store_open(LIBLUO_STORE_KEEP_ENVIRONMENT, &store);
-        if (r < 0)
-                close_fd(passed_fd); /* still this test's own */
+        if (r < 0) { /* still this test's own */
+                REQUIRE(close(passed_fd) == 0 && close(old_fd) == 0);
+        }
         for (size_t i = 0; i < 5 && r >= 0; i++)
                 r = libluo_store_put_data(
                         store, (const char *[]) { "a", "b", "c", "d", "e" }[i], "data", 4, 0);
+        if (r >= 0) /* replaced */
+                r = libluo_store_put_data(store, "a", "more data", 9, 0);
+        if (r >= 0)
+                r = libluo_store_map(store, "map", 4096, 1, 0, &memory);
+        if (memory)
+                (void) munmap(memory, 4096);
+        if (r >= 0)
+                r = libluo_store_map_data(store, "a", 0, &mapped, &mapped_size);
+        if (mapped)
+                (void) munmap((void *) mapped, mapped_size);
         if (r >= 0)
                 r = libluo_store_get_data(store, "passed", 0, &data, &size);
 
@@ -234,8 +253,9 @@ static void test_store(void) {
 
                 closefrom(3);
                 (void) snprintf(text, sizeof(text), "%i", (int) getpid());
-                REQUIRE(setenv("LISTEN_PID", text, 1) == 0 && setenv("LISTEN_FDS", "1", 1) == 0 &&
-                        setenv("LISTEN_FDNAMES", "passed", 1) == 0 && setenv("FDSTORE", "16", 1) == 0);
+                REQUIRE(setenv("LISTEN_PID", text, 1) == 0 && setenv("LISTEN_FDS", "2", 1) == 0 &&
+                        setenv("LISTEN_FDNAMES", "passed~1:passed", 1) == 0 &&
+                        setenv("FDSTORE", "16", 1) == 0);
                 CHECK(try_all(scenario_store) > 5);
                 fflush(stdout);
                 _exit(test_failed);

@@ -13,11 +13,11 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "caller.h"
 #include "filter.h"
 #include "internal.h"
 #include "kernel-abi.h"
 #include "process.h"
-#include "requests.h"
 #include "test.h"
 
 static struct supervisor supervisor;

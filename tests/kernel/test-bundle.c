@@ -2,10 +2,13 @@
 
 /*
  * Bundles and the preflight over two real kexecs: files that are added more than once, files that bundles share, holes,
- * dropping. Run as test-kernel.c is.
+ * owners. Run as test-kernel.c is.
  */
 
+#include <grp.h>
+
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "boots.h"
 
@@ -120,7 +123,7 @@ static int sparse_memfd(void) {
 
 static void test_build_sparse(void) {
         int session_fd = create("sparse"), fd = sparse_memfd(), sealed_fd = sparse_memfd(),
-            empty_fd = memfd("");
+            empty_fd = memfd(""), endless_fd = memfd("");
         libluo_bundle_writer *bundle = new_bundle(session_fd);
 
         REQUIRE(lseek(fd, 7, SEEK_SET) == 7);
@@ -135,11 +138,38 @@ static void test_build_sparse(void) {
         CHECK_EQUAL(libluo_bundle_writer_add(bundle, empty_fd, "all hole", 0), 0);
         CHECK_EQUAL(libluo_bundle_writer_add(bundle, reopen(empty_fd, O_RDONLY), "all hole again", 0), 0);
 
+        /* Filling this would be the end of the machine */
+        REQUIRE(ftruncate(endless_fd, (off_t) 8 << 40) == 0);
+        CHECK_EQUAL(libluo_bundle_writer_add(bundle, endless_fd, "endless", 0), -EOVERFLOW);
+        CHECK_EQUAL(allocated(endless_fd), 0);
+
         /* Written to after it was preserved: a hole no longer */
         REQUIRE(pwrite(fd, "late", 4, 2 * MIB) == 4);
 
         CHECK_EQUAL(libluo_bundle_writer_write(bundle, 0), 0);
         libluo_bundle_writer_free(bundle);
+}
+
+enum { OLD_USER = 61200, NEW_USER = 61201 };
+
+/* A service's files, which may run as another user after the kexec */
+static void test_build_owned(void) {
+        int session_fd = create("owned"), fd = memfd("precious"), closed_fd = memfd("closed"), narrow;
+        libluo_bundle_writer *writer;
+
+        if (geteuid() != 0) {
+                printf("# not tried, as not root\n");
+                return;
+        }
+
+        writer = new_bundle(session_fd);
+        REQUIRE(fchown(fd, OLD_USER, OLD_USER) == 0 && fchmod(fd, 06754) == 0);
+        CHECK_EQUAL(libluo_bundle_writer_add(writer, fd, "owned", 0), 0);
+        narrow = reopen(closed_fd, O_RDONLY);
+        REQUIRE(fchown(closed_fd, OLD_USER, OLD_USER) == 0 && fchmod(closed_fd, 0000) == 0);
+        CHECK_EQUAL(libluo_bundle_writer_add(writer, narrow, "closed", 0), 0);
+        CHECK_EQUAL(libluo_bundle_writer_write(writer, 0), 0);
+        libluo_bundle_writer_free(writer);
 }
 
 static void test_preflight_outgoing(void) {
@@ -285,11 +315,43 @@ static void test_take_shared(void) {
         close_fd(shared_fd);
 }
 
+/* Memory is charged for what a file has once its holes are filled, each file once. */
+static void check_memory(const libluo_bundle *bundle) {
+        const uint64_t pages = 8 << 20, more = 16 << 10;
+        uint64_t all, one, none;
+        uint8_t skip[5] = { 0, 1, 1, 1, 0 };
+        libluo_entry e;
+
+        CHECK_EQUAL(libluo_bundle_get(bundle, 0, &e, sizeof(e)), 0);
+        CHECK(e.holes > 7 << 20 && e.holes < 8 << 20 && e.allocated < 64 << 10);
+        CHECK_EQUAL(e.memory, pages);
+        CHECK_EQUAL(libluo_bundle_get(bundle, 3, &e, sizeof(e)), 0);
+        CHECK_EQUAL(e.flags, LIBLUO_ENTRY_DUPLICATE);
+        CHECK_EQUAL(e.memory, MIB);
+
+        CHECK_EQUAL(libluo_bundle_get(bundle, 4, &e, sizeof(e)), 0);
+        CHECK_EQUAL(e.lost, EOVERFLOW);
+        CHECK_EQUAL(e.memory, 0);
+
+        CHECK_EQUAL(libluo_bundle_get_memory(bundle, NULL, 0, &all), 0);
+        CHECK_EQUAL(all, 2 * (pages + pages / 256 + more) + MIB + MIB / 256 + more);
+        CHECK_EQUAL(libluo_bundle_get_memory(bundle, skip, 5, &one), 0);
+        CHECK_EQUAL(one, pages + pages / 256 + more);
+        skip[0] = 1;
+        CHECK_EQUAL(libluo_bundle_get_memory(bundle, skip, 5, &none), 0);
+        CHECK_EQUAL(none, 0);
+        skip[3] = 0;
+        CHECK_EQUAL(libluo_bundle_get_memory(bundle, skip, 5, &one), 0);
+        CHECK_EQUAL(one, MIB + MIB / 256 + more);
+        CHECK_EQUAL(libluo_bundle_get_memory(bundle, skip, 4, &one), -EINVAL);
+}
+
 static void test_take_sparse(void) {
         int session_fd = retrieve("sparse"), fd, again_fd;
         libluo_bundle *bundle = open_bundle(session_fd);
         char buffer[6];
 
+        check_memory(bundle);
         fd = libluo_bundle_take(bundle, 0, 0);
         CHECK(allocated(fd) <= 64 << 10);
         CHECK(pread(fd, buffer, 6, MIB) == 6 && memcmp(buffer, "middle", 6) == 0);
@@ -317,6 +379,87 @@ static void test_take_sparse(void) {
         CHECK_EQUAL(allocated(fd), 0);
         close_fd(fd);
 
+        libluo_bundle_free(bundle);
+        close_fd(session_fd);
+}
+
+static void as_user(uid_t uid, void (*run)(libluo_bundle *bundle), libluo_bundle *bundle) {
+        int status;
+        pid_t pid;
+
+        fflush(stdout);
+        pid = fork();
+        REQUIRE(pid >= 0);
+        if (pid == 0) {
+                REQUIRE(setgroups(0, NULL) == 0 && setresgid(uid, uid, uid) == 0 &&
+                        setresuid(uid, uid, uid) == 0);
+                run(bundle);
+                fflush(stdout);
+                _exit(test_failed);
+        }
+        REQUIRE(waitpid(pid, &status, 0) == pid);
+        CHECK_EQUAL(status, 0);
+}
+
+static void take_as_new_user(libluo_bundle *bundle) {
+        struct stat st;
+        int fd;
+
+        /* Nobody has restored it yet, so both would, and may not */
+        CHECK_EQUAL(libluo_bundle_take(bundle, 0, 0), -EPERM);
+        CHECK_EQUAL(libluo_bundle_take(bundle, 0, LIBLUO_TAKE_AGAIN), -EPERM);
+
+        /* Members of the old group are others now, and others were let read: so both read */
+        fd = libluo_bundle_take(bundle, 0, LIBLUO_TAKE_CHANGE_OWNER);
+        CHECK(holds(fd, "precious"));
+        CHECK(fstat(fd, &st) == 0 && st.st_uid == NEW_USER && (st.st_mode & 07777) == 0744);
+        close_fd(fd);
+
+        fd = libluo_bundle_take(bundle, 0, LIBLUO_TAKE_AGAIN);
+        CHECK(holds(fd, "precious"));
+        CHECK(fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0744);
+        close_fd(fd);
+}
+
+static void take_closed(libluo_bundle *bundle) {
+        int fd, again_fd;
+        struct stat st;
+
+        fd = libluo_bundle_take(bundle, 1, 0);
+        CHECK(holds(fd, "closed"));
+        CHECK(fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0000);
+
+        /* Not opened up for a moment, while others have it */
+        CHECK_EQUAL(libluo_bundle_take(bundle, 1, LIBLUO_TAKE_AGAIN), -EACCES);
+        again_fd = libluo_bundle_take(bundle, 1, 0);
+        CHECK(holds(again_fd, "closed"));
+        CHECK(fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0000);
+        close_fd(again_fd);
+        close_fd(fd);
+}
+
+static void test_take_owned(void) {
+        int session_fd = retrieve("owned");
+        libluo_bundle *bundle;
+        libluo_entry e;
+        struct stat st;
+        int fd;
+
+        if (geteuid() != 0) {
+                printf("# not tried, as not root\n");
+                return;
+        }
+
+        bundle = open_bundle(session_fd);
+        as_user(NEW_USER, take_as_new_user, bundle);
+        as_user(OLD_USER, take_closed, bundle);
+
+        /* Who may, restores all of it */
+        fd = libluo_bundle_take(bundle, 0, 0);
+        CHECK_EQUAL(libluo_bundle_get(bundle, 0, &e, sizeof(e)), 0);
+        CHECK(fstat(fd, &st) == 0 && st.st_uid == OLD_USER && st.st_gid == OLD_USER);
+        CHECK_EQUAL(st.st_mode & 07777, e.mode);
+        close_fd(fd);
         libluo_bundle_free(bundle);
         close_fd(session_fd);
 }
@@ -361,6 +504,7 @@ static const struct test_case boot_0[] = {
         { "one file several times in a bundle", test_build_duplicates },
         { "one file in several bundles", test_build_shared },
         { "sparse files", test_build_sparse },
+        { "files of other owners", test_build_owned },
         { "the preflight and what the kernel says", test_preflight_outgoing },
         { "leaving a session behind", test_leave_state },
 };
@@ -370,6 +514,7 @@ static const struct test_case boot_1[] = {
         { "one file comes back several times, each with its rights", test_take_duplicates },
         { "one file comes back to several bundles", test_take_shared },
         { "holes are given back", test_take_sparse },
+        { "files that another user stored", test_take_owned },
         { "the preflight after a kexec", test_preflight_incoming },
         { "leaving a session behind again", test_leave_state },
 };

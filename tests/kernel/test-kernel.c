@@ -4,6 +4,8 @@
  * libluo against the kernel's real LUO, over two real kexecs: "luo-vm --tiny --kexecs 2 test-kernel".
  */
 
+#include <sys/prctl.h>
+
 #include <linux/magic.h>
 #include <sys/socket.h>
 #include <sys/vfs.h>
@@ -28,16 +30,28 @@ static gid_t group(void) {
 /* ------------------------------------------------------------------------------------- boot 0: outgoing ---- */
 
 static void test_device(void) {
+        char name[] = "much longer than any", own_name[16], link[32] = "";
         uint64_t features = 0;
         int fd = device(), other_fd;
+        pid_t holder = 0;
 
         CHECK(has_cloexec(fd));
         CHECK_EQUAL(libluo_device_open(0), -EBUSY);
         CHECK_EQUAL(libluo_device_open(20000), -EBUSY);
+
+        /* The emulator's device has another link */
+        CHECK_EQUAL(libluo_internal_read_link(fd, link, sizeof(link)), 0);
+        if (strcmp(link, LUO_DEVICE) == 0) {
+                CHECK_EQUAL(libluo_device_holder(&holder, name, sizeof(name)), 0);
+                CHECK_EQUAL(holder, getpid());
+                REQUIRE(prctl(PR_GET_NAME, own_name) == 0);
+                CHECK_STRING(name, own_name);
+        }
         CHECK_EQUAL(libluo_device_probe(fd, &features), 0);
         CHECK(features &
                 LIBLUO_FEATURE_SESSION_GET_NAME); /* the oldest kernel these tests are built with is 7.2 */
         close_fd(fd);
+        CHECK_EQUAL(libluo_device_holder(&holder, NULL, 0), -ENOENT);
 
         other_fd = libluo_device_open(0);
         CHECK(other_fd >= 0);

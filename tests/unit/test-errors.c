@@ -6,6 +6,7 @@
  */
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "dead-file.h"
 #include "internal.h"
 #include "kernel-abi.h"
 #include "test.h"
@@ -26,6 +28,9 @@ static struct {
         bool is_session, is_outgoing, knows_get_name;
 } kernel;
 
+static bool real_open;
+
+int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
 int __wrap_ioctl(int fd, unsigned long request, ...);
 ssize_t __wrap_readlink(const char *path, char *ret, size_t size);
@@ -42,6 +47,9 @@ static int answer(int result) {
 }
 
 int __wrap_open(const char *path, int flags, ...) {
+        if (real_open)
+                return __real_open(path, flags);
+
         CHECK_STRING(path, "/dev/liveupdate");
         CHECK(flags & O_CLOEXEC);
 
@@ -310,6 +318,27 @@ static void test_shared_of_shared(void) {
         close_fd(fd);
 }
 
+/* Nothing is asked of it: it is given to the kernel as it is. */
+static void test_dead_file(void) {
+        libluo_bundle_writer *writer = NULL;
+        pid_t server;
+        int fd;
+
+        memset(&kernel, 0, sizeof(kernel));
+        set_session(KERNEL_LUO_PRESERVE_FD, -ENOENT, true); /* no handler takes it */
+        REQUIRE(libluo_bundle_writer_new(5, 0, &writer) >= 0);
+
+        real_open = true;
+        fd = open_dead_file(&server);
+        real_open = false;
+        if (fd >= 0) {
+                CHECK_EQUAL(libluo_bundle_writer_add(writer, fd, "dead", 0), -EOPNOTSUPP);
+                CHECK_EQUAL(libluo_bundle_writer_count(writer), 1);
+                end_dead_file(fd, server);
+        }
+        libluo_bundle_writer_free(writer);
+}
+
 /* The store, in a process that no service manager started. */
 static void test_store(void) {
         struct rlimit before, none;
@@ -356,6 +385,7 @@ static void test_strerror(void) {
                         CHECK(strcmp(libluo_strerror(errors[i]), libluo_strerror(errors[j])) != 0);
         }
         CHECK_STRING(libluo_strerror(-EXDEV), "unknown error");
+        CHECK_STRING(libluo_strerror(INT_MIN), "unknown error");
         CHECK_STRING(libluo_strerror(0), "success");
 }
 
@@ -371,6 +401,7 @@ static const struct test_case cases[] = {
         { "finishing", test_finish },
         { "reading a session's name", test_get_name },
         { "bundles that are shared refer to no other", test_shared_of_shared },
+        { "a file on a server that does not answer", test_dead_file },
         { "a store without service manager", test_store },
         { "error texts", test_strerror },
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What the preflight says of files when nothing is preserved. tests/kernel/test-bundle.c compares it with the kernel. */
+/*
+ * What the preflight says of files when nothing is preserved. tests/kernel/test-bundle.c compares it with the kernel.
+ */
 
 #include <fcntl.h>
 #include <signal.h>
@@ -13,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "dead-file.h"
 #include "internal.h"
 #include "test.h"
 
@@ -212,6 +215,69 @@ static void test_strings(void) {
         CHECK_STRING(libluo_verdict_to_string((libluo_verdict) 1000), "unknown verdict");
 }
 
+/* Nothing is asked of it, by none who gets it: an fd store has all kinds of files. */
+static void test_dead_file(void) {
+        pid_t server;
+        int fd = open_dead_file(&server), other_fd;
+        char name[LIBLUO_SESSION_NAME_MAX + 1];
+        libluo_preflight p;
+
+        if (fd < 0)
+                return;
+
+        CHECK_EQUAL(libluo_fd_preflight(fd, &p, sizeof(p)), 0);
+        CHECK_EQUAL(p.verdict, LIBLUO_VERDICT_TYPE);
+        CHECK_EQUAL(p.error, EOPNOTSUPP);
+        CHECK_EQUAL(libluo_fd_is_session(fd), 0);
+        CHECK_EQUAL(libluo_session_get_name(fd, name), -EMEDIUMTYPE);
+        other_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        CHECK(libluo_internal_same_description(fd, other_fd));
+        close_fd(other_fd);
+        end_dead_file(fd, server);
+}
+
+/* What fallocate(2) clears for who lacks a capability; and nobody asks by it then. */
+static void test_set_user_id(void) {
+        int status, fd = memfd_create("m", MFD_CLOEXEC);
+        libluo_preflight p;
+        struct stat st;
+        pid_t pid;
+
+        REQUIRE(fd >= 0 && ftruncate(fd, 4096) == 0 && fchown(fd, 12345, 12345) == 0 &&
+                fchmod(fd, 06755) == 0);
+        fflush(stdout);
+        pid = fork();
+        REQUIRE(pid >= 0);
+        if (pid == 0) {
+                REQUIRE(geteuid() != 0 || setresuid(12345, 12345, 12345) == 0);
+                CHECK_EQUAL(libluo_fd_preflight(fd, &p, sizeof(p)), 0);
+                CHECK_EQUAL(p.verdict, LIBLUO_VERDICT_FINE);
+                CHECK_EQUAL(p.certain, 0);
+                fflush(stdout);
+                _exit(test_failed);
+        }
+        REQUIRE(waitpid(pid, &status, 0) == pid);
+        CHECK_EQUAL(status, 0);
+        CHECK(fstat(fd, &st) == 0 && (st.st_mode & 07777) == 06755);
+        close_fd(fd);
+}
+
+/* More than there is of memory, but not more than a file can have */
+static void test_holes(void) {
+        int fd = memfd_create("m", MFD_CLOEXEC);
+        libluo_preflight p;
+
+        REQUIRE(fd >= 0 && ftruncate(fd, (off_t) 8 << 40) == 0);
+        CHECK_EQUAL(libluo_fd_preflight(fd, &p, sizeof(p)), 0);
+        CHECK_EQUAL(p.verdict, LIBLUO_VERDICT_HOLES);
+        CHECK_EQUAL(p.error, EOVERFLOW);
+        CHECK_EQUAL(p.sparse_cost, UINT64_C(8) << 40);
+        REQUIRE(ftruncate(fd, 1 << 20) == 0);
+        CHECK_EQUAL(libluo_fd_preflight(fd, &p, sizeof(p)), 0);
+        CHECK_EQUAL(p.verdict, LIBLUO_VERDICT_FINE);
+        close_fd(fd);
+}
+
 static const struct test_case cases[] = {
         { "types of files", test_types },
         { "huge pages", test_huge_pages },
@@ -221,6 +287,9 @@ static const struct test_case cases[] = {
         { "what cannot be found out", test_uncertain },
         { "somebody writes meanwhile", test_concurrent_writer },
         { "callers of other versions", test_other_sizes },
+        { "a file on a server that does not answer", test_dead_file },
+        { "set-user-ID", test_set_user_id },
+        { "holes that do not fit", test_holes },
         { "errors", test_errors },
         { "sentences", test_strings },
 };

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <libluo.h>
+
+#include "content.h"
+#include "errors.h"
+#include "index.h"
+#include "luoctl.h"
+#include "pass.h"
+#include "session.h"
+
+/* ---- making one ---- */
+
+/* An entry's file, as fd for the caller to close, or an exit status as a negative number. */
+static int open_file(const struct arguments *arguments, const char *file) {
+        uint64_t number;
+        int fd, copy;
+
+        if (strncmp(file, "fd:", strlen("fd:")) == 0) {
+                if (!parse_number(file + strlen("fd:"), INT32_MAX, &number))
+                        return -usage_error("\"fd:\" takes the number of a file descriptor, not \"%s\"",
+                                file + strlen("fd:"));
+                fd = fcntl((int) number, F_DUPFD_CLOEXEC, 0);
+        } else if (strcmp(file, "-") == 0)
+                fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+        else
+                fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (fd < 0)
+                return -fail(-errno, "%s: %s", file, strerror(errno));
+        if (!arguments->memfd)
+                return fd;
+
+        copy = content_to_memfd(fd, "luoctl");
+        (void) close(fd);
+        return copy < 0 ? -fail(copy, "cannot copy the content of %s: %s", file, strerror(-copy)) : copy;
+}
+
+/* Adds what is given as ENTRY=FILE. Returns 0 or an exit status. */
+static int add_operand(const struct arguments *arguments, libluo_bundle_writer *writer, const char *operand) {
+        const char *equals = strchr(operand, '=');
+        libluo_preflight p = {};
+        char *name;
+        int fd, r;
+
+        if (!equals)
+                return usage_error("\"%s\" is not of the form ENTRY=FILE", operand);
+
+        fd = open_file(arguments, equals + 1);
+        if (fd < 0)
+                return -fd;
+
+        name = strndup(operand, (size_t) (equals - operand));
+        r = name ? libluo_bundle_writer_add(writer, fd, name, 0) : -ENOMEM;
+        if (r == -EOPNOTSUPP)
+                (void) libluo_fd_preflight(fd, &p, sizeof(p));
+        (void) close(fd);
+        free(name);
+
+        if (r == -EINVAL)
+                return fail(r,
+                        "\"%.*s\" is no name for an entry: it has to be printable ASCII without \":\", up to %i bytes",
+                        (int) (equals - operand), operand, LIBLUO_ENTRY_NAME_MAX);
+        if (r == -EOPNOTSUPP && p.verdict != LIBLUO_VERDICT_FINE)
+                return fail(r, "cannot preserve %s: %s; --memfd preserves a copy", equals + 1,
+                        libluo_verdict_to_string(p.verdict));
+        return r < 0 ? fail(r, "cannot preserve %s: %s", equals + 1, error_reason(CALL_PRESERVE, r)) : 0;
+}
+
+static int write_bundle(const struct arguments *arguments, int session_fd) {
+        libluo_bundle_writer *writer;
+        int r;
+
+        r = libluo_bundle_writer_new(session_fd, 0, &writer);
+        if (r < 0)
+                return fail(r, "cannot make a bundle: %s", libluo_strerror(r));
+
+        r = 0;
+        for (size_t i = 1; r == 0 && i < arguments->n_operands; i++)
+                r = add_operand(arguments, writer, arguments->operands[i]);
+        if (r == 0) {
+                r = libluo_bundle_writer_write(writer, 0);
+                if (r < 0)
+                        r = fail(r, "cannot preserve the index: %s", error_reason(CALL_PRESERVE, r));
+        }
+
+        libluo_bundle_writer_free(writer);
+        return r;
+}
+
+int command_bundle_create(const struct arguments *arguments) {
+        const char *name = arguments->operands[0];
+        int session_fd, r;
+        char *path;
+
+        r = session_check_name(name);
+        if (r > 0)
+                return r;
+        r = find_program(arguments->program[0], &path);
+        if (r > 0)
+                return r;
+
+        session_fd = session_open(name, libluo_session_create);
+        if (session_fd < 0)
+                r = -session_fd;
+        else {
+                r = write_bundle(arguments, session_fd);
+                if (r == 0) {
+                        r = pass_fds(&session_fd, &name, 1, /* replace= */ false);
+                        r = r < 0 ? fail(r, "cannot pass the session on: %s", strerror(-r))
+                                  : become_program(path, arguments->program);
+                }
+        }
+
+        free(path);
+        return r;
+}
+
+/* ---- reading one ---- */
+
+static int open_bundle(const struct arguments *arguments, libluo_bundle **ret) {
+        int r;
+
+        r = session_check(arguments->session_fd);
+        if (r > 0)
+                return r;
+
+        r = libluo_bundle_open(arguments->session_fd, 0, ret);
+        return r < 0 ? fail(r, "cannot read the bundle: %s", error_reason(CALL_BUNDLE, r)) : 0;
+}
+
+int command_bundle_list(const struct arguments *arguments) {
+        libluo_bundle *bundle;
+        int r;
+
+        r = open_bundle(arguments, &bundle);
+        if (r > 0)
+                return r;
+
+        r = index_print(bundle, arguments->json, arguments->legend);
+        libluo_bundle_free(bundle);
+        return r;
+}
+
+static bool is_wanted(const struct arguments *arguments, const char *name) {
+        for (size_t i = 0; i < arguments->n_operands; i++)
+                if (strcmp(arguments->operands[i], name) == 0)
+                        return true;
+
+        return arguments->n_operands == 0;
+}
+
+static int check_wanted(const struct arguments *arguments, const libluo_bundle *bundle) {
+        for (size_t i = 0; i < arguments->n_operands; i++) {
+                bool found = false;
+
+                for (size_t k = 0; !found && k < libluo_bundle_count(bundle); k++) {
+                        libluo_entry entry;
+
+                        found = libluo_bundle_get(bundle, k, &entry, sizeof(entry)) >= 0 &&
+                                strcmp(entry.name, arguments->operands[i]) == 0;
+                }
+                if (!found)
+                        return fail(-ENOENT, "the bundle has no entry \"%s\"", arguments->operands[i]);
+        }
+
+        return 0;
+}
+
+/* Takes the entries that are wanted. fds and names have room for all. Returns 0 or an exit status. */
+static int take_entries(const struct arguments *arguments, libluo_bundle *bundle, int *fds,
+        const char **names, size_t *ret_n) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < libluo_bundle_count(bundle); i++) {
+                libluo_entry entry;
+                int fd;
+
+                fd = libluo_bundle_get(bundle, i, &entry, sizeof(entry));
+                if (fd < 0)
+                        return fail(fd, "%s", libluo_strerror(fd));
+                if (!is_wanted(arguments, entry.name))
+                        continue;
+
+                /* That one is lost does not cost the others, unless it is asked for */
+                if (entry.lost && arguments->n_operands == 0) {
+                        (void) fail(-ENODATA, "entry \"%s\" was lost: %s", entry.name,
+                                error_reason(CALL_PRESERVE, -entry.lost));
+                        continue;
+                }
+
+                fd = libluo_bundle_take(bundle, i, arguments->again ? LIBLUO_TAKE_AGAIN : 0);
+                if (fd < 0)
+                        return fail(
+                                fd, "cannot take entry \"%s\": %s", entry.name, error_reason(CALL_TAKE, fd));
+                fds[n] = fd;
+                names[n++] = entry.name;
+        }
+
+        *ret_n = n;
+        return 0;
+}
+
+/* Returns an exit status, as become_program() does. */
+static int take_and_run(const struct arguments *arguments, libluo_bundle *bundle, const char *path) {
+        size_t count = libluo_bundle_count(bundle), n;
+        const char **names;
+        int *fds, r;
+
+        fds = calloc(count + 1, sizeof(*fds));
+        names = calloc(count + 1, sizeof(*names));
+        if (!fds || !names)
+                r = fail(-ENOMEM, "%s", strerror(ENOMEM));
+        else {
+                r = take_entries(arguments, bundle, fds, names, &n);
+                if (r == 0) {
+                        r = pass_fds(fds, names, n, /* replace= */ true);
+                        r = r < 0 ? fail(r, "cannot pass the file descriptors on: %s", strerror(-r))
+                                  : become_program(path, arguments->program);
+                }
+        }
+
+        free(fds);
+        free(names);
+        return r;
+}
+
+int command_bundle_take(const struct arguments *arguments) {
+        struct arguments with_session = *arguments;
+        libluo_bundle *bundle;
+        char *path;
+        int r;
+
+        r = find_program(arguments->program[0], &path);
+        if (r > 0)
+                return r;
+
+        r = session_check(arguments->session_fd);
+        if (r == 0) {
+                /* Out of the way of what is passed: it stays open until all is taken, and ends with this process */
+                with_session.session_fd = fcntl(arguments->session_fd, F_DUPFD_CLOEXEC, FIRST_PASSED_FD);
+                r = with_session.session_fd < 0 ? fail(-errno, "%s", strerror(errno))
+                                                : open_bundle(&with_session, &bundle);
+        }
+        if (r == 0) {
+                r = check_wanted(arguments, bundle);
+                if (r == 0)
+                        r = take_and_run(arguments, bundle, path);
+                libluo_bundle_free(bundle);
+        }
+
+        free(path);
+        return r;
+}

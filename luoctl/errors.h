@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* An error of libluo may have one reason here and another there. Who knows what was called can say which one it is. */
+
+enum call {
+        CALL_CREATE,      /* libluo_session_create() */
+        CALL_RETRIEVE,    /* libluo_session_retrieve() */
+        CALL_PRESERVE,    /* libluo_session_preserve() and libluo_bundle_writer_add() */
+        CALL_RETRIEVE_FD, /* libluo_session_retrieve_fd() */
+        CALL_FINISH,      /* libluo_session_finish() */
+        CALL_BUNDLE,      /* libluo_bundle_open() */
+        CALL_INDEX,       /* libluo_bundle_open_index() and libluo_index_features() */
+        CALL_TAKE,        /* libluo_bundle_take() */
+        CALL_STORE,       /* libluo_store_…() */
+};
+
+/* What an error of this call means, as a sentence without a full stop. Takes the negative errno; never NULL. */
+const char *error_reason(enum call call, int error);

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "luoctl.h"
+#include "pass.h"
+#include "program.h"
+
+/* Returns the parent of a process, or 0. */
+static pid_t parent_of(pid_t pid) {
+        char path[64], line[256];
+        pid_t parent = 0;
+        uint64_t number;
+        FILE *f;
+
+        (void) snprintf(path, sizeof(path), "/proc/%ji/status", (intmax_t) pid);
+        f = fopen(path, "re");
+        if (!f)
+                return 0;
+
+        while (fgets(line, sizeof(line), f))
+                if (strncmp(line, "PPid:\t", strlen("PPid:\t")) == 0) {
+                        line[strcspn(line, "\n")] = 0;
+                        if (parse_number(line + strlen("PPid:\t"), INT32_MAX, &number))
+                                parent = (pid_t) number;
+                        break;
+                }
+
+        (void) fclose(f);
+        return parent;
+}
+
+int pass_inherit(void) {
+        const char *text = getenv("LISTEN_PID");
+        uint64_t number;
+        char pid[32];
+
+        if (!text || !parse_number(text, INT32_MAX, &number))
+                return 0;
+
+        for (pid_t ancestor = getppid(); ancestor > 0; ancestor = parent_of(ancestor)) {
+                if (ancestor != (pid_t) number)
+                        continue;
+
+                (void) snprintf(pid, sizeof(pid), "%ji", (intmax_t) getpid());
+                return setenv("LISTEN_PID", pid, 1) < 0 || unsetenv("LISTEN_PIDFDID") < 0 ? -errno : 0;
+        }
+
+        return 0;
+}
+
+unsigned passed_fds(void) {
+        const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+        uint64_t number;
+
+        if (!pid || !fds || !parse_number(pid, INT32_MAX, &number) || (pid_t) number != getpid() ||
+                !parse_number(fds, INT32_MAX / 2, &number))
+                return 0;
+
+        return (unsigned) number;
+}
+
+const char *passed_fd_name(const char *name) {
+        for (const char *p = name; *p; p++)
+                if (*p < ' ' || *p >= 127 || *p == ':')
+                        return "unknown";
+
+        return name;
+}
+
+static int set_environment(const char *const *names, size_t n_fds, unsigned n_before) {
+        const char *before = n_before > 0 ? getenv("LISTEN_FDNAMES") : NULL;
+        char pid[32], number[32], *all = NULL;
+        size_t size;
+        int r = 0;
+        FILE *f;
+
+        f = open_memstream(&all, &size);
+        if (!f)
+                return -ENOMEM;
+        if (before)
+                fputs(before, f);
+        for (size_t i = 0; i < n_fds; i++)
+                fprintf(f, "%s%s", before || i > 0 ? ":" : "", passed_fd_name(names[i]));
+        if (fclose(f) != 0) {
+                free(all);
+                return -ENOMEM;
+        }
+
+        (void) snprintf(pid, sizeof(pid), "%ji", (intmax_t) getpid());
+        (void) snprintf(number, sizeof(number), "%zu", n_before + n_fds);
+        if (setenv("LISTEN_PID", pid, 1) < 0 || setenv("LISTEN_FDS", number, 1) < 0 ||
+                unsetenv("LISTEN_PIDFDID") < 0)
+                r = -errno;
+        /* All of them have a name, or none */
+        else if (n_before > 0 && !before)
+                r = unsetenv("LISTEN_FDNAMES") < 0 ? -errno : 0;
+        else if (setenv("LISTEN_FDNAMES", all, 1) < 0)
+                r = -errno;
+
+        free(all);
+        return r;
+}
+
+int pass_fds(int *fds, const char *const *names, size_t n_fds, bool replace) {
+        unsigned n_before = replace ? 0 : passed_fds();
+        int first = FIRST_PASSED_FD + (int) n_before, end = first + (int) n_fds;
+
+        /* Out of the way first: each may have a number that another one is to get */
+        for (size_t i = 0; i < n_fds; i++)
+                if (fds[i] < end) {
+                        int moved;
+
+                        moved = fcntl(fds[i], F_DUPFD_CLOEXEC, end);
+                        if (moved < 0)
+                                return -errno;
+                        (void) close(fds[i]);
+                        fds[i] = moved;
+                }
+
+        for (size_t i = 0; i < n_fds; i++) {
+                if (dup2(fds[i], first + (int) i) < 0)
+                        return -errno;
+                (void) close(fds[i]);
+        }
+
+        return set_environment(names, n_fds, n_before);
+}
+
+static int cannot_run(const char *program, int error) {
+        (void) fail(error, "cannot run %s: %s", program, strerror(-error));
+        return error == -ENOENT ? EXIT_NO_PROGRAM : EXIT_CANNOT_EXECUTE;
+}
+
+int become_program(const char *path, char **program) {
+        /* Not execv(2), which has no shell for scripts without "#!" */
+        (void) execvp(path, program);
+        return cannot_run(path, -errno);
+}
+
+int find_program(const char *name, char **ret_path) {
+        int r;
+
+        r = program_find(name, ret_path);
+        if (r == -ENOMEM)
+                return fail(r, "%s", strerror(-r));
+        return r < 0 ? cannot_run(name, r) : 0;
+}
