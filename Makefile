@@ -6,9 +6,10 @@ IMAGE = patched
 SECONDS = 600
 PREFIX = /usr/local
 DESTDIR =
+STEPS = 120
 WHAT = all
 
-.PHONY: all install demo compare check check-quick check-series fuzz bench format clean clean-cache help
+.PHONY: all install demo compare check check-quick check-series walk fuzz bench format clean clean-cache help
 
 all: ## build libluo and luoctl natively into build/
 	@scripts/build-native >/dev/null
@@ -30,6 +31,9 @@ check-quick: ## the tests that need no VM
 
 check-series: ## build systemd with each patch in turn, and run its own unit tests (what changed; hours the first time)
 	@scripts/check-series
+
+walk: ## a random walk against the model of what must be in each fd store (SEED=, STEPS=120, MINUTES=: further seeds)
+	@tests/system/run-walk $(if $(SEED),--seed $(SEED)) --steps $(STEPS) $(if $(MINUTES),--minutes $(MINUTES))
 
 fuzz: ## run the fuzzers for a while (SECONDS=600)
 	@scripts/fuzz $(SECONDS)

@@ -20,6 +20,9 @@
  *   fd-store-service UNIT sessions NAME...   a memfd in each of the sessions of LUOSession=NAME..., by way of NAME.next
  *   fd-store-service UNIT hijack        sessions with names that belong to systemd
  *   fd-store-service UNIT transient     a memfd, and one that is stored with FDPRESERVE=0
+ *   fd-store-service UNIT commands run  whatever comes in by /run/fd-store-commands/UNIT, see fd-store-commands.c; the report
+ *                                       lists what was passed; "exit" in the place of "run" fails after that
+ *   fd-store-service UNIT dead-mount    a folder of a file system whose server does not answer, and a memfd
  *
  *   fd-store-service leave-newer-map    not a service: before a kexec, what a later systemd might leave
  */
@@ -70,6 +73,8 @@ static const struct {
         { "sessions", -1, run_sessions },
         { "hijack", 0, run_hijack },
         { "transient", 0, run_transient },
+        { "commands", 1, run_commands },
+        { "dead-mount", 0, run_dead_mount },
 };
 
 static void report_list(const char *format, va_list ap) __attribute__((format(printf, 1, 0)));
@@ -221,6 +226,8 @@ int main(int argc, char *argv[]) {
 
         if (argc == 2 && strcmp(argv[1], "leave-newer-map") == 0)
                 return leave_newer_map();
+        if (argc == 4 && strcmp(argv[1], "be-dead-server") == 0)
+                return be_dead_server(atoi(argv[2]), atoi(argv[3]));
 
         if (argc >= 3)
                 while (k < sizeof(kinds) / sizeof(kinds[0]) && strcmp(argv[2], kinds[k].name) != 0)

@@ -59,5 +59,8 @@ void run_owner(char *arguments[]);
 void run_unpolled(char *arguments[]);
 void run_memory(char *arguments[]);
 void run_sparse(char *arguments[]);
+void run_commands(char *arguments[]);
+void run_dead_mount(char *arguments[]);
 
 int leave_newer_map(void);
+int be_dead_server(int fuse, int alive);

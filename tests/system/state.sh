@@ -87,3 +87,31 @@ refused() {
         return 1
     }
 }
+
+commands=/run/fd-store-commands
+# As long as no machine takes that works
+answer_time=900
+
+# tell UNIT COMMAND: has a running "commands" service do something, and waits until it is done
+tell() {
+    local unit answer=
+    unit=$(property "$1" Id)
+    timeout "$answer_time" sh -c 'echo "$2" >"$1"' sh "$commands/$unit" "$2" &&
+        read -r -t "$answer_time" answer <"$commands/$unit.answer"
+    equal "done" "$answer"
+}
+
+# passed UNIT ENTRY...: what a "commands" service got at its last start, as "NAME NUMBER KIB ACCESS"
+passed() {
+    local unit
+    unit=$(property "$1" Id)
+    shift
+    equal "$(printf '%s\n' "$@" end)" "$(cat "/run/fd-store-report/$unit")"
+}
+
+# told_losses PREFIX: "UNIT NAME" of each fd that this boot tells as lost, of units whose names begin so; "-" for a whole store
+told_losses() {
+    journalctl --sync
+    journalctl -b -q -o json MESSAGE_ID=8325b9dc7cfd4cd282d9e5a783200ab7 |
+        jq -r --arg prefix "$1" 'select(.UNIT | startswith($prefix)) | "\(.UNIT) \(.FD_NAME // "-")"' | sort
+}
