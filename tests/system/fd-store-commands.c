@@ -85,7 +85,7 @@ static bool store_new(const char *name, uint64_t number, size_t kib, const char 
         int fd, stored;
         bool ok;
 
-        fd = memfd_create("walk", MFD_CLOEXEC | MFD_EXEC);
+        fd = libluo_memfd_new("walk", 0, 0);
         if (fd < 0)
                 return false;
         ok = fill(fd, number, kib * 1024);
