@@ -21,8 +21,6 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
                 return "permission denied";
         case EAFNOSUPPORT:
                 return "the service manager's socket ($NOTIFY_SOCKET) is of a kind that cannot be used here";
-        case EAGAIN:
-                return "there is more to be read; call again";
         case EBADF:
                 return "the file descriptor is not open";
         case EBADFD:

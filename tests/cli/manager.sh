@@ -3,6 +3,7 @@
 #
 # A systemd for luoctl to ask: source it with $work set and a fake-manager as $fake_manager. $work/state says what it has.
 
+# shellcheck disable=SC2154 # set by who sources this
 : >"$work/state"
 "$fake_manager" "$work/bus" "$work/state" &
 fake_manager_pid=$!
