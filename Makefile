@@ -9,7 +9,7 @@ DESTDIR =
 STEPS = 120
 WHAT = all
 
-.PHONY: all install demo compare check check-quick check-series walk fuzz bench format clean clean-cache help
+.PHONY: all install demo compare check check-quick check-long check-series walk fuzz bench format clean clean-cache help
 
 all: ## build libluo and luoctl natively into build/
 	@scripts/build-native >/dev/null
@@ -28,6 +28,9 @@ check: ## all tests
 
 check-quick: ## the tests that need no VM
 	@scripts/check --quick
+
+check-long: ## what takes too long for each change: all sweeps of memory limits, further initrds
+	@scripts/check --long
 
 check-series: ## build systemd with each patch in turn, and run its own unit tests (what changed; hours the first time)
 	@scripts/check-series

@@ -115,6 +115,20 @@ static bool remove_named(const char *name) {
         return sd_notify(0, message) > 0;
 }
 
+int flood(unsigned number) {
+        char name[256];
+
+        memset(name, 'x', sizeof(name) - 1);
+        name[sizeof(name) - 1] = 0;
+        for (unsigned i = 0; i < number; i++) {
+                (void) snprintf(name, sizeof(name), "%u", i);
+                name[strlen(name)] = 'x';
+                if (!remove_named(name))
+                        return EXIT_FAILURE;
+        }
+        return sd_notify_barrier(0, FAR_AWAY) > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static const char *preserve_again(const char *name, const char *session) {
         int fd = passed_fd(name), session_fd = passed_fd(session), r;
 

@@ -25,6 +25,7 @@
  *   fd-store-service UNIT dead-mount    a folder of a file system whose server does not answer, and a memfd
  *
  *   fd-store-service leave-newer-map    not a service: before a kexec, what a later systemd might leave
+ *   fd-store-service flood NUMBER       not a service: as a part of one, has as many names removed that are not there
  */
 
 #include <fcntl.h>
@@ -226,6 +227,8 @@ int main(int argc, char *argv[]) {
 
         if (argc == 2 && strcmp(argv[1], "leave-newer-map") == 0)
                 return leave_newer_map();
+        if (argc == 3 && strcmp(argv[1], "flood") == 0)
+                return flood((unsigned) atoi(argv[2]));
         if (argc == 4 && strcmp(argv[1], "be-dead-server") == 0)
                 return be_dead_server(atoi(argv[2]), atoi(argv[3]));
 

@@ -63,4 +63,5 @@ void run_commands(char *arguments[]);
 void run_dead_mount(char *arguments[]);
 
 int leave_newer_map(void);
+int flood(unsigned number);
 int be_dead_server(int fuse, int alive);

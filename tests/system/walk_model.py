@@ -169,6 +169,10 @@ class World:
         for unit_id, found in self.loaded.items():
             if isinstance(found, Config):
                 self.unit(unit_id).maximum, self.unit(unit_id).preserve = found.maximum, found.preserve
+        # As stock systemd: the setting that counts is the one by now
+        for unit_id, unit in self.units.items():
+            if unit.state == "failed" and unit.preserve == "on-success":
+                self.release(unit_id)
 
     def must_be_loadable(self):
         """Neither merges units that both have something, nor kills a service by a limit below what it has."""
