@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/fuse.h>
 #include <signal.h>
 #include <stdint.h>
@@ -14,6 +15,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <systemd/sd-daemon.h>
@@ -138,6 +140,32 @@ static const char *preserve_again(const char *name, const char *session) {
         return r < 0 ? libluo_strerror(r) : "done";
 }
 
+static uint64_t now_usec(void) {
+        struct timespec t;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
+}
+
+/* For so many milliseconds: the longest time that the manager took to answer, in microseconds */
+static const char *longest_answer(unsigned milliseconds) {
+        uint64_t end = now_usec() + (uint64_t) milliseconds * 1000, longest = 0;
+        static char text[32];
+
+        do {
+                uint64_t asked = now_usec(), took;
+
+                if (sd_notify_barrier(0, FAR_AWAY) <= 0)
+                        return "no answer";
+                took = now_usec() - asked;
+                longest = took > longest ? took : longest;
+                (void) usleep(1000);
+        } while (now_usec() < end);
+
+        (void) snprintf(text, sizeof(text), "%" PRIu64, longest);
+        return text;
+}
+
 static const char *do_command(char *line) {
         char *word[5] = { NULL }, *save = NULL;
         size_t n = 0;
@@ -151,6 +179,8 @@ static const char *do_command(char *line) {
                         : "failed";
         if (n == 3 && strcmp(word[0], "open") == 0)
                 return store_opened(word[1], word[2]) ? "done" : "failed";
+        if (n == 2 && strcmp(word[0], "longest-answer") == 0)
+                return longest_answer((unsigned) atoi(word[1]));
         if (n == 2 && strcmp(word[0], "remove") == 0)
                 return remove_named(word[1]) ? "done" : "failed";
         if (n == 3 && strcmp(word[0], "preserve") == 0)
