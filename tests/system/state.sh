@@ -71,13 +71,13 @@ available() {
     }
 }
 
-# frees MIB COMMAND...: the machine has that much more memory afterwards, or most of it
+# frees MIB COMMAND...: the machine has that much more memory afterwards, or half of it, as others use some meanwhile
 frees() {
     local mib=$1 before
     shift
     before=$(meminfo MemAvailable)
     # Freeing is done when the last reference is gone, which may be a moment later
-    "$@" && eventually available $((before + mib * 1024 * 8 / 10))
+    "$@" && eventually available $((before + mib * 1024 / 2))
 }
 
 # refused COMMAND...: it has to fail
