@@ -124,7 +124,7 @@ static int put_vacant(libluo_store *store, const struct file *file) {
         return r < 0 ? fail_store(file->name, r) : 0;
 }
 
-/* ------------------------------------------------------------------------------------------ what is at its path ---- */
+/* ---------------------------------------------------------------------------------------- what is at its path ---- */
 
 static int read_all(int fd, uint8_t *data, size_t size) {
         while (size > 0) {
@@ -160,7 +160,7 @@ static int write_all(int fd, const uint8_t *data, size_t size) {
         return 0;
 }
 
-/* Returns a file descriptor, -ENOENT, or another negative errno that was told. The folder may be the program's to change. */
+/* The folder may be the program's to change. Returns a file descriptor, -ENOENT, or another error that was told. */
 static int open_path(const struct file *file, struct stat *ret_stat) {
         int fd;
 

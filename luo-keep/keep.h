@@ -85,10 +85,10 @@ int file_save(libluo_store *store, const struct file *file, bool *ret_is_there);
 size_t pass_count(const libluo_store *store, const struct arguments *arguments);
 
 /*
- * pass.c: passes them on, under the numbers from 3 up, and after them the memories. The store is of no use afterwards: its
- * file descriptors were in the way.
+ * pass.c: passes them on, under the numbers from 3 up, and after them the memories. The store is of no use afterwards:
+ * its file descriptors were in the way.
  */
 int pass_on(const libluo_store *store, const struct arguments *arguments);
 
-/* pass.c: whether somebody else was passed file descriptors, who has started this process. */
+/* pass.c: looks whether file descriptors were passed to another process, and not to this one. */
 int pass_check(void);

@@ -138,7 +138,7 @@ static int add_memory(struct arguments *arguments, char *value) {
         if (separator) {
                 *separator = 0;
                 memory.path = separator + 1;
-                separator = strrchr(memory.path, ':');
+                separator = strrchr(separator + 1, ':');
         } else
                 reason = "not NAME=PATH or NAME=PATH:SIZE";
         if (separator) {
@@ -262,8 +262,8 @@ static int barrier(const libluo_store *store) {
 }
 
 /*
- * The program has ended, in whatever way. What it has left moves into the store: there is one place at a time for it, so that
- * what was dropped there cannot come back from its path.
+ * The program has ended, in whatever way. What it has left moves into the store: there is one place at a time for it,
+ * so that what was dropped there cannot come back from its path.
  */
 static int save(const struct arguments *arguments, libluo_store *store) {
         int status = EXIT_SUCCESS, r;
@@ -379,10 +379,13 @@ int main(int argc, char *argv[]) {
         /* What is stored is not passed to --save, and systemd before 254 says to nobody how much room there is */
         r = libluo_store_open(
                 LIBLUO_STORE_KEEP_ENVIRONMENT | (arguments.save ? LIBLUO_STORE_ANY_ROOM : 0), &store);
-        if (r < 0)
+        if (r < 0) {
                 status = fail("the fd store: %s", libluo_strerror(r));
-        else
-                status = arguments.save ? save(&arguments, store) : become_program(&arguments, store);
+                goto finish;
+        }
+
+        status = arguments.save ? save(&arguments, store) : become_program(&arguments, store);
+        libluo_store_free(store);
 
 finish:
         free(arguments.memories);

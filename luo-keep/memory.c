@@ -14,8 +14,8 @@
 #include "keep.h"
 
 /*
- * A link to a file descriptor of whoever opens it: the program, and those of its children that inherit it. With the process's
- * id in it, it would lead to another process's file one day.
+ * A link to a file descriptor of whoever opens it: the program, and those of its children that inherit it. With the
+ * process's id in it, it would lead to another process's file one day.
  */
 #define LINK_PREFIX "/proc/self/fd/"
 
@@ -33,7 +33,7 @@ static int check_link(const struct memory *memory) {
         return 0;
 }
 
-/* The rights are not raised here, and what could not be resized or be written would fail in the program, or after a kexec. */
+/* Rights are not raised, and what cannot be resized or written would fail in the program, or after the next kexec. */
 static int check_stored(const struct memory *memory, int fd) {
         const int unwanted = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_GROW | F_SEAL_SHRINK;
         libluo_preflight preflight;
