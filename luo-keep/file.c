@@ -71,8 +71,8 @@ static int check_size(const libluo_store *store, const struct file *file) {
         struct stat st;
 
         for (size_t i = 0; libluo_store_get_entry(store, i, &entry, sizeof(entry)) >= 0; i++)
-                if (strcmp(entry.name, file->name) == 0 && fstat(entry.fd, &st) >= 0 &&
-                        st.st_size > (off_t) (HEADER_SIZE + FILE_SIZE_MAX))
+                if (strcmp(entry.name, file->name) == 0 && libluo_internal_is_memory(entry.fd) > 0 &&
+                        fstat(entry.fd, &st) >= 0 && st.st_size > (off_t) (HEADER_SIZE + FILE_SIZE_MAX))
                         return -EFBIG;
 
         return 0;
@@ -83,6 +83,12 @@ static bool is_valid(const struct content *content) {
                 get_u32(content->data + HEADER_VERSION) == 1 &&
                 get_u32(content->data + HEADER_CHECKSUM) == checksum(content) &&
                 get_u32(content->data + HEADER_STATE) <= 1;
+}
+
+/* Its checksum may be elsewhere. Text is not a version. */
+static bool is_later(const struct content *content) {
+        return content->size >= HEADER_SIZE && memcmp(content->data, magic, strlen(magic)) == 0 &&
+                get_u32(content->data + HEADER_VERSION) > 1 && get_u32(content->data + HEADER_VERSION) < 256;
 }
 
 /* *ret has no data if nothing is stored, and is untouched on failure. */
@@ -103,8 +109,12 @@ static int read_stored(const libluo_store *store, const struct file *file, struc
 
         content.data = data;
         if (!is_valid(&content)) {
+                r = is_later(&content)
+                        ? fail("what the fd store has as \"%s\" is from a later luo-keep", file->name)
+                        : fail("what the fd store has as \"%s\" is damaged, or not from luo-keep",
+                                  file->name);
                 content_done(&content);
-                return fail("what the fd store has as \"%s\" is damaged, or not from luo-keep", file->name);
+                return r;
         }
 
         *ret = content;
@@ -241,6 +251,18 @@ static int write_beside(const char *path, const struct content *content) {
         return r;
 }
 
+/* The path of what says that the file at its path counts, and not the one in the store; hidden, as it is not the program's. */
+static char *mark_of(const struct file *file) {
+        const char *name = strrchr(file->path, '/') + 1;
+        char *mark;
+
+        if (asprintf(&mark, "%.*s.%s.luo-keep", (int) (name - file->path), file->path, name) >= 0)
+                return mark;
+
+        (void) fail("%s", strerror(ENOMEM));
+        return NULL;
+}
+
 static int set_aside(const struct file *file) {
         char *aside;
         int r;
@@ -331,16 +353,41 @@ int file_release(libluo_store *store, const struct file *file) {
         return r;
 }
 
-int file_save(libluo_store *store, const struct file *file, bool *ret_is_there) {
-        char message[64 + LIBLUO_STORE_NAME_MAX];
+int file_mark(const struct file *file) {
+        char *mark;
+        int fd, r = 0;
+
+        mark = mark_of(file);
+        if (!mark)
+                return EXIT_NOT_KEPT;
+
+        fd = open(mark, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+        if (fd < 0)
+                r = fail("cannot make %s: %s", mark, strerror(errno));
+        close_fd(fd);
+        free(mark);
+        return r;
+}
+
+int file_save(libluo_store *store, const struct file *file, bool *ret_is_saved) {
+        char message[64 + LIBLUO_STORE_NAME_MAX], *mark;
         struct content content = {};
+        struct stat st;
         int r;
 
+        *ret_is_saved = false;
+
+        mark = mark_of(file);
+        if (!mark)
+                return EXIT_NOT_KEPT;
+        r = lstat(mark, &st) < 0 ? -errno : 0;
+        free(mark);
+        if (r < 0)
+                return r == -ENOENT ? 0 : fail("%s: %s", file->path, strerror(-r));
+
         r = read_path(file, &content);
-        if (r != 0 || !content.data) {
-                *ret_is_there = false;
+        if (r != 0 || !content.data)
                 return r;
-        }
 
         /* What keeps the place. It is not passed to this process, which has to know by itself that it is there. */
         (void) snprintf(message, sizeof(message), "FDSTOREREMOVE=1\nFDNAME=%s", file->name);
@@ -351,6 +398,22 @@ int file_save(libluo_store *store, const struct file *file, bool *ret_is_there) 
         if (r < 0)
                 return fail_store(file->name, r);
 
-        *ret_is_there = true;
+        *ret_is_saved = true;
         return 0;
+}
+
+int file_drop(const struct file *file) {
+        char *mark;
+        int r;
+
+        mark = mark_of(file);
+        if (!mark)
+                return EXIT_NOT_KEPT;
+
+        /* In this order: a mark that is left would let something else replace what is stored */
+        r = unlink(mark) < 0 || unlink(file->path) < 0
+                ? fail("cannot remove %s: %s", file->path, strerror(errno))
+                : 0;
+        free(mark);
+        return r;
 }

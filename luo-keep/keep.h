@@ -75,11 +75,17 @@ int file_reserve(libluo_store *store, const struct file *file);
 /* file.c: writes what is stored to its path. It remains stored. */
 int file_restore(const libluo_store *store, const struct file *file);
 
-/* file.c: from here on what is at its path counts; only the place in the store remains. */
+/* file.c: notes that from here on what is at its path counts. Without that, file_save() leaves all as it is. */
+int file_mark(const struct file *file);
+
+/* file.c: removes what counts no more from the store; its place in there remains. */
 int file_release(libluo_store *store, const struct file *file);
 
-/* file.c: stores what is at its path, where it remains. *ret_is_there: whether anything is. */
-int file_save(libluo_store *store, const struct file *file, bool *ret_is_there);
+/* file.c: stores what is at its path, if it counts, and something is there. */
+int file_save(libluo_store *store, const struct file *file, bool *ret_is_saved);
+
+/* file.c: removes what was saved from its path. */
+int file_drop(const struct file *file);
 
 /* pass.c: how many of the passed file descriptors are not for luo-keep, but for the program. */
 size_t pass_count(const libluo_store *store, const struct arguments *arguments);

@@ -288,8 +288,8 @@ static int save(const struct arguments *arguments, libluo_store *store) {
         if (r != 0)
                 status = r;
         for (size_t i = 0; i < arguments->n_files && r == 0; i++)
-                if (saved[i] && unlink(arguments->files[i].path) < 0)
-                        status = fail("cannot remove %s: %s", arguments->files[i].path, strerror(errno));
+                if (saved[i] && file_drop(&arguments->files[i]) != 0)
+                        status = EXIT_NOT_KEPT;
 
         free(saved);
         return status;
@@ -316,7 +316,8 @@ static int check(const struct arguments *arguments, const libluo_store *store) {
 
 /*
  * A file leaves the store when all files are at their paths, and right before the program begins: whatever goes wrong
- * before that has lost nothing.
+ * before that has lost nothing. The mark is for --save, which also runs when a start went wrong, and is not told how far it
+ * came: what somebody else has at the path must not replace what is stored.
  */
 static int provide(const struct arguments *arguments, libluo_store *store) {
         int n_passed = (int) pass_count(store, arguments), r = 0;
@@ -331,6 +332,8 @@ static int provide(const struct arguments *arguments, libluo_store *store) {
                 r = file_restore(store, &arguments->files[i]);
         if (r == 0)
                 r = barrier(store);
+        for (size_t i = 0; i < arguments->n_files && r == 0; i++)
+                r = file_mark(&arguments->files[i]);
         for (size_t i = 0; i < arguments->n_files && r == 0; i++)
                 r = file_release(store, &arguments->files[i]);
         if (r == 0 && arguments->n_files > 0)
