@@ -49,7 +49,8 @@ static void help(void) {
                "                         when the command is done\n"
                "     --stop=SIGNAL       What it is stopped with, TERM by default\n"
                "     --stop-timeout=SECONDS\n"
-               "                         Kill what is left after this time, 90 by default\n\n"
+               "                         Kill what is left after this time, 90 by default\n"
+               "     --stop-post=COMMAND Run this when the program has ended (ExecStopPost=)\n\n"
                "See the luo-emulate(1) man page for details.\n");
 }
 
@@ -170,6 +171,7 @@ static int parse_arguments(int argc, char *argv[]) {
                 ARG_DRIVER,
                 ARG_STOP,
                 ARG_STOP_TIMEOUT,
+                ARG_STOP_POST,
         };
         static const struct option options[] = {
                 { "help", no_argument, NULL, 'h' },
@@ -185,6 +187,7 @@ static int parse_arguments(int argc, char *argv[]) {
                 { "driver", required_argument, NULL, ARG_DRIVER },
                 { "stop", required_argument, NULL, ARG_STOP },
                 { "stop-timeout", required_argument, NULL, ARG_STOP_TIMEOUT },
+                { "stop-post", required_argument, NULL, ARG_STOP_POST },
                 {},
         };
         const char *reason;
@@ -247,6 +250,9 @@ static int parse_arguments(int argc, char *argv[]) {
                 case ARG_STOP:
                         if (!parse_signal(optarg, &arg_plan.stop_signal))
                                 return usage_error("--stop", optarg, "not a signal");
+                        break;
+                case ARG_STOP_POST:
+                        arg_plan.stop_post = optarg;
                         break;
                 case ARG_STOP_TIMEOUT:
                         if (!parse_unsigned(optarg, UINT_MAX, &value))

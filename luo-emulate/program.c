@@ -66,10 +66,13 @@ static int set_environment(const struct program_start *start, int *fd) {
         /* Another service manager meant what is set for whoever started the emulator */
         if (start->manager)
                 service_manager_unset();
-        if (start->is_driver)
+        if (start->role == ROLE_DRIVER)
                 return start->main_pid ? set_number("MAINPID", (unsigned) start->main_pid) : 0;
+        if (!start->manager)
+                return 0;
 
-        return start->manager ? service_manager_pass(start->manager, fd) : 0;
+        return start->role == ROLE_MAIN ? service_manager_pass(start->manager, fd)
+                                        : service_manager_pass_socket(start->manager);
 }
 
 _Noreturn static void become_program(const struct program_start *start, int fd) {

@@ -28,12 +28,19 @@ struct program_setting {
         struct rlimit files_limit;
 };
 
+/* What a program is to the service. */
+enum program_role {
+        ROLE_MAIN,
+        ROLE_DRIVER,    /* no part of it */
+        ROLE_STOP_POST, /* a control process, after its end */
+};
+
 /* What a program is started with. */
 struct program_start {
         char *const *argv;
         unsigned boot;
         unsigned restart;
-        bool is_driver;
+        enum program_role role;
         pid_t main_pid; /* of the service, for its driver; 0 if it has ended */
         const struct sock_fprog *filter;
         const struct program_setting *setting;

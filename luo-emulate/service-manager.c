@@ -386,14 +386,16 @@ void service_manager_unset(void) {
                 (void) unsetenv(names[i]);
 }
 
+int service_manager_pass_socket(const struct service_manager *m) {
+        return setenv("NOTIFY_SOCKET", m->address.sun_path, 1) < 0 ? -errno : set_maximum(m);
+}
+
 int service_manager_pass(const struct service_manager *m, int *fd) {
         size_t n = count_passed(m);
         char number[32], pid[32], *names;
         int r, moved;
 
-        if (setenv("NOTIFY_SOCKET", m->address.sun_path, 1) < 0)
-                return -errno;
-        r = set_maximum(m);
+        r = service_manager_pass_socket(m);
         if (r < 0)
                 return r;
         if (n == 0)

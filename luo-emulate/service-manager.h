@@ -41,6 +41,9 @@ void service_manager_unset(void);
 /* In the child: passes sockets and store on, as descriptors from 3 up, and moves *fd out of the way. */
 int service_manager_pass(const struct service_manager *manager, int *fd);
 
+/* In the child: passes nothing but the way to send messages, as to a control process with NotifyAccess=exec. */
+int service_manager_pass_socket(const struct service_manager *manager);
+
 /* Readable when there is something to dispatch. */
 int service_manager_fd(const struct service_manager *manager);
 void service_manager_dispatch(struct service_manager *manager);

@@ -172,7 +172,12 @@ static void main_ended(struct supervisor *s, int status) {
 static void driver_ended(struct supervisor *s, int status) {
         s->driver.pid = 0;
 
-        if (exit_status(status) != EXIT_SUCCESS) {
+        if (s->phase == PHASE_ENDED) {
+                if (exit_status(status) != EXIT_SUCCESS)
+                        tell(s, "what runs after the program's end ended with status %i",
+                                exit_status(status));
+                end_start(s, BOOT_ENDED_BY_EXIT, exit_status(status));
+        } else if (exit_status(status) != EXIT_SUCCESS) {
                 tell(s, "the driver ended with status %i", exit_status(status));
                 end_start(s, BOOT_ENDED_BY_EXIT, exit_status(status));
         } else if (s->end == BOOT_RUNS)
@@ -210,13 +215,13 @@ static void serve(struct supervisor *s, const struct program *program, struct se
 }
 
 static int start_program(struct supervisor *s, char *const argv[], const struct sock_fprog *filter,
-        const struct program_setting *setting, bool is_driver, struct program *ret) {
+        const struct program_setting *setting, enum program_role role, struct program *ret) {
 
         struct program_start start = {
                 .argv = argv,
                 .boot = s->kernel.boot,
                 .restart = s->restart,
-                .is_driver = is_driver,
+                .role = role,
                 .main_pid = s->main.pid,
                 .filter = filter,
                 .setting = setting,
@@ -226,11 +231,19 @@ static int start_program(struct supervisor *s, char *const argv[], const struct 
         return program_start(&start, ret);
 }
 
+static int start_command(struct supervisor *s, char *command, const struct sock_fprog *filter,
+        const struct program_setting *setting, enum program_role role) {
+
+        static char shell[] = "/bin/sh", option[] = "-c";
+
+        return start_program(
+                s, (char *const[]) { shell, option, command, NULL }, filter, setting, role, &s->driver);
+}
+
 /* The program is there: what is to be done with it. */
 static void begin_running(
         struct supervisor *s, const struct sock_fprog *filter, const struct program_setting *setting) {
 
-        static char shell[] = "/bin/sh", command[] = "-c";
         int r;
 
         s->phase = PHASE_RUNNING;
@@ -240,8 +253,7 @@ static void begin_running(
                 return;
         }
 
-        r = start_program(s, (char *const[]) { shell, command, s->plan->driver, NULL }, filter, setting, true,
-                &s->driver);
+        r = start_command(s, s->plan->driver, filter, setting, ROLE_DRIVER);
         if (r != 0)
                 end_start(s, BOOT_FAILED, r);
 }
@@ -250,9 +262,13 @@ static void stop_timed_out(struct supervisor *s) {
         bool is_main = s->main.pid != 0;
 
         process_kill_descendants();
-        tell(s, "%s did not end within %" PRIu64 " s of SIG%s, and was killed",
-                is_main ? "the program" : "a process of the program",
-                s->plan->stop_timeout_usec / USEC_PER_SEC, sigabbrev_np(s->plan->stop_signal));
+        if (s->phase == PHASE_ENDED)
+                tell(s, "what runs after the program's end did not end within %" PRIu64 " s, and was killed",
+                        s->plan->stop_timeout_usec / USEC_PER_SEC);
+        else
+                tell(s, "%s did not end within %" PRIu64 " s of SIG%s, and was killed",
+                        is_main ? "the program" : "a process of the program",
+                        s->plan->stop_timeout_usec / USEC_PER_SEC, sigabbrev_np(s->plan->stop_signal));
         end_start(s, BOOT_ENDED_BY_EXIT, 128 + SIGKILL);
 }
 
@@ -269,10 +285,12 @@ static void advance(
         if (s->end == BOOT_RUNS && s->phase == PHASE_STARTING && (s->main.pid || s->plan->driver) &&
                 (!s->plan->waits_for_ready || service_manager_is_ready(s->manager)))
                 begin_running(s, filter, setting);
-        if (s->end != BOOT_RUNS || s->phase != PHASE_STOPPING)
+        if (s->end != BOOT_RUNS || (s->phase != PHASE_STOPPING && s->phase != PHASE_ENDED))
                 return;
 
         reap(s);
+        if (s->end != BOOT_RUNS)
+                return;
         if (!s->anybody_left)
                 end_start(s, BOOT_ENDED_BY_EXIT, EXIT_SUCCESS);
         else if (now_usec() >= s->stop_deadline_usec)
@@ -326,6 +344,32 @@ static void stop_processes(struct supervisor *s) {
         forget_program(&s->main);
         forget_program(&s->driver);
         s->listener = -1;
+}
+
+/* What a service manager runs when the service has ended, in whatever way. Its failure is one of the run. */
+static void run_stop_post(struct supervisor *s, const struct sock_fprog *filter,
+        const struct program_setting *setting, struct seccomp_notif *request, size_t size) {
+
+        int status = s->status, r;
+
+        stop_processes(s);
+        if (s->manager)
+                service_manager_dispatch(s->manager);
+
+        s->end = BOOT_RUNS;
+        s->phase = PHASE_ENDED;
+        s->anybody_left = true;
+        s->stop_deadline_usec = now_usec() + s->plan->stop_timeout_usec;
+        r = start_command(s, s->plan->stop_post, filter, setting, ROLE_STOP_POST);
+        if (r != 0)
+                end_start(s, BOOT_FAILED, r);
+        serve_start(s, filter, setting, request, size);
+        stop_processes(s);
+        if (s->manager)
+                service_manager_dispatch(s->manager);
+
+        if (s->end == BOOT_ENDED_BY_EXIT && status != EXIT_SUCCESS)
+                s->status = status;
 }
 
 /* The service is started again, and what nobody but it had open is closed. */
@@ -462,7 +506,7 @@ static bool run_start(struct supervisor *s, const struct sock_fprog *filter,
         if (r < 0)
                 r = EXIT_CANNOT_EMULATE;
         else
-                r = start_program(s, s->plan->argv, filter, setting, false, &s->main);
+                r = start_program(s, s->plan->argv, filter, setting, ROLE_MAIN, &s->main);
         if (r != 0) {
                 end_start(s, BOOT_FAILED, r);
                 return false;
@@ -471,6 +515,8 @@ static bool run_start(struct supervisor *s, const struct sock_fprog *filter,
         serve_start(s, filter, setting, request, size);
         if (s->manager)
                 service_manager_dispatch(s->manager);
+        if (s->plan->stop_post && s->end == BOOT_ENDED_BY_EXIT)
+                run_stop_post(s, filter, setting, request, size);
 
         return s->end == BOOT_ENDED_BY_KEXEC || (s->end == BOOT_ENDED_BY_EXIT && s->status == EXIT_SUCCESS);
 }

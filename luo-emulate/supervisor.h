@@ -34,6 +34,7 @@ struct plan {
         unsigned kexecs;
         unsigned restarts;    /* in each boot */
         char *driver;         /* a command for sh, or NULL */
+        char *stop_post;      /* the same */
         bool waits_for_ready; /* READY=1 */
         int stop_signal;      /* 0: the program ends by itself */
         uint64_t stop_timeout_usec;
@@ -54,6 +55,7 @@ enum phase {
         PHASE_STARTING, /* it is not ready yet */
         PHASE_RUNNING,
         PHASE_STOPPING, /* it was told to end */
+        PHASE_ENDED,    /* and what is to run then does */
 };
 
 struct supervisor {
@@ -67,8 +69,8 @@ struct supervisor {
         uint64_t objects_count; /* what the eventfds count, to tell them from others */
 
         const struct plan *plan;
-        unsigned restart; /* how often the program was started in this boot before */
-        struct program main, driver;
+        unsigned restart;            /* how often the program was started in this boot before */
+        struct program main, driver; /* after the service's end, the second one is what runs then */
         enum phase phase;
         uint64_t stop_deadline_usec;
         bool anybody_left; /* of all processes of the program */

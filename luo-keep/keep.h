@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What the parts of luo-keep share. What can fail says on stderr why, and returns an exit status; 0 is success.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libluo.h"
+
+/* Exit statuses of luo-keep itself, as those of env(1). */
+enum {
+        EXIT_NOT_KEPT = 125,
+        EXIT_NOT_EXECUTABLE = 126,
+        EXIT_NOT_FOUND = 127,
+};
+
+/* The first file descriptor that is passed, SD_LISTEN_FDS_START of sd_listen_fds(3) */
+#define FIRST_PASSED_FD 3
+
+/* --memory: a file of memory in the fd store, which the program finds by a link. */
+struct memory {
+        const char *name;
+        const char *path;
+        uint64_t size; /* at least; 0: whatever it is */
+        int fd;        /* -1: not there yet */
+};
+
+/* --file: a file that the program leaves when it ends. */
+struct file {
+        const char *name;
+        const char *path;
+};
+
+/* What the command line says. */
+struct arguments {
+        struct memory *memories;
+        size_t n_memories;
+        struct file *files;
+        size_t n_files;
+        bool save;
+        char **program;
+};
+
+/* Says what is wrong. Returns EXIT_NOT_KEPT. */
+int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* fail() for an operation on an entry of the store. */
+int fail_store(const char *name, int error);
+
+/* The path with an ending: for the caller to free. NULL if there is no memory for it, and then it was told. */
+char *path_with(const char *path, const char *ending);
+
+/* Gives the file at path_with(path, ".luo-keep") its name, in the place of what had it. */
+int move_into_place(const char *new_path, const char *path);
+
+/* memory.c: looks whether what is stored can be used, and takes it, and whether the link can be made. */
+int memory_check(const libluo_store *store, struct memory *memory);
+
+/* memory.c: makes what is not stored, and stores it, and makes what is too small larger. */
+int memory_provide(libluo_store *store, struct memory *memory);
+
+/* memory.c: makes the link for the program, which has the memory as this file descriptor. */
+int memory_link(const struct memory *memory, int program_fd);
+
+/* file.c: looks whether what is stored can be restored. */
+int file_check(const libluo_store *store, const struct file *file);
+
+/* file.c: makes sure that there is a place for it in the store. */
+int file_reserve(libluo_store *store, const struct file *file);
+
+/* file.c: writes what is stored to its path. It remains stored. */
+int file_restore(const libluo_store *store, const struct file *file);
+
+/* file.c: notes that from here on what is at its path counts. Without that, file_save() leaves all as it is. */
+int file_mark(const struct file *file);
+
+/* file.c: removes what counts no more from the store; its place in there remains. */
+int file_release(libluo_store *store, const struct file *file);
+
+/* file.c: stores what is at its path, if it counts, and something is there. */
+int file_save(libluo_store *store, const struct file *file, bool *ret_is_saved);
+
+/* file.c: removes what was saved from its path. */
+int file_drop(const struct file *file);
+
+/* pass.c: how many of the passed file descriptors are not for luo-keep, but for the program. */
+size_t pass_count(const libluo_store *store, const struct arguments *arguments);
+
+/*
+ * pass.c: passes them on, under the numbers from 3 up, and after them the memories. The store is of no use afterwards:
+ * its file descriptors were in the way.
+ */
+int pass_on(const libluo_store *store, const struct arguments *arguments);
+
+/* pass.c: looks whether file descriptors were passed to another process, and not to this one. */
+int pass_check(void);
