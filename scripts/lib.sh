@@ -25,9 +25,14 @@ die() {
     exit 1
 }
 
-# The Debian releases that packages are taken from: tools, image and systemd; the kernel may come from either.
-debian_release=forky
+# The Debian releases that packages are taken from: images, tools; the kernel may come from either of the last. Tools stay what
+# they are when images are of unstable, where packages to build with cannot be installed on many a day.
+debian_release=${LUO_DEBIAN_RELEASE:-forky}
+tools_release=${LUO_TOOLS_RELEASE:-forky}
 debian_kernel_releases="$debian_release trixie-backports"
+for name in "$debian_release" "$tools_release"; do
+    [[ $name =~ ^[a-z][a-z0-9-]*$ ]] || die "\"$name\" is not the name of a Debian release." "Set LUO_DEBIAN_RELEASE and LUO_TOOLS_RELEASE to such names."
+done
 
 # The systemd release that is built: a line of the table
 read -r systemd_version systemd_sha256 systemd_state < <(
