@@ -9,7 +9,7 @@ DESTDIR =
 STEPS = 120
 WHAT = all
 
-.PHONY: all install demo compare check check-quick check-long check-series walk fuzz bench format clean clean-cache help
+.PHONY: all install demo compare check check-quick check-long check-series walk fuzz bench format clean clean-cache versions help
 
 all: ## build libluo and luoctl natively into build/
 	@scripts/build-native >/dev/null
@@ -52,6 +52,9 @@ clean: ## remove build/
 
 clean-cache: ## remove the cache: tools, kernel, systemd, images
 	@scripts/clean-cache
+
+versions: ## which Debian release, kernel and systemd would be taken of what the mirror has
+	@scripts/versions
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22

@@ -11,14 +11,6 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${LUO_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/libluo}
 mkdir -p "$cache/logs"
 
-# The systemd release that systemd-patches/ is made for.
-systemd_version=262
-systemd_sha256=6aa77506c0644aa67f940a48e3d3a7368601f787e4f249139516d353f107bcab
-
-# The Debian releases that packages are taken from: tools, image and systemd; the kernel may come from either.
-debian_release=forky
-debian_kernel_releases="$debian_release trixie-backports"
-
 # Progress goes to stderr, so that a script's stdout is its result (often one path).
 say() {
     printf '%s\n' "$*" >&2
@@ -32,6 +24,20 @@ die() {
     fi
     exit 1
 }
+
+# The Debian releases that packages are taken from: images, tools; the kernel may come from either of the last. Tools stay what
+# they are when images are of unstable, where packages to build with cannot be installed on many a day.
+debian_release=${LUO_DEBIAN_RELEASE:-forky}
+tools_release=${LUO_TOOLS_RELEASE:-forky}
+debian_kernel_releases="$debian_release trixie-backports"
+for name in "$debian_release" "$tools_release"; do
+    [[ $name =~ ^[a-z][a-z0-9-]*$ ]] || die "\"$name\" is not the name of a Debian release." "Set LUO_DEBIAN_RELEASE and LUO_TOOLS_RELEASE to such names."
+done
+
+# The systemd release that is built: a line of the table
+read -r systemd_version systemd_sha256 systemd_state < <(
+    awk -v wanted="${LUO_SYSTEMD:-}" '!/^#/ && (wanted == "" || $1 == wanted) { print; exit }' "$top/scripts/systemd-releases"
+) || die "LUO_SYSTEMD is $LUO_SYSTEMD, which scripts/systemd-releases does not have."
 
 # content_key: a short name for whatever comes in on stdin
 content_key() {
