@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <linux/seccomp.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -68,6 +69,11 @@ static int add_rules(scmp_filter_ctx context) {
 
         r = seccomp_rule_add(context, SCMP_ACT_NOTIFY, SCMP_SYS(fcntl), 1,
                 SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, F_ADD_SEALS));
+        if (r < 0)
+                return r;
+
+        r = seccomp_rule_add(context, SCMP_ACT_NOTIFY, SCMP_SYS(epoll_ctl), 1,
+                SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, EPOLL_CTL_ADD));
         if (r < 0)
                 return r;
 

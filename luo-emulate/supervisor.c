@@ -579,10 +579,9 @@ int supervisor_init(struct supervisor *s, struct faults *faults, int trace_fd) {
         TAILQ_INIT(&s->object_list);
         kernel_model_init(&s->kernel, faults);
 
-        /* Less than the most an eventfd can count, and nothing that a program would count to by itself */
-        if (getrandom(&s->objects_count, sizeof(s->objects_count), 0) != sizeof(s->objects_count))
+        /* Nothing that a program has in an epoll of its own */
+        if (getrandom(&s->objects_last_id, sizeof(s->objects_last_id), 0) != sizeof(s->objects_last_id))
                 return -errno;
-        s->objects_count = (s->objects_count >> 1) | (UINT64_C(1) << 62);
 
         s->objects_epoll = epoll_create1(EPOLL_CLOEXEC);
         return s->objects_epoll < 0 ? -errno : 0;
@@ -593,4 +592,7 @@ void supervisor_done(struct supervisor *s) {
         hash_table_done(&s->objects);
         kernel_model_done(&s->kernel);
         close_fd(s->objects_epoll);
+        for (size_t i = 0; i < s->n_objects_sources; i++)
+                close_fd(s->objects_sources[i]);
+        free(s->objects_sources);
 }

@@ -20,7 +20,7 @@ struct seccomp_notif;
 
 /* The device or a session, as long as anybody has it open. */
 struct object {
-        struct hash_item by_id; /* the id of the eventfd that stands for it */
+        struct hash_item by_id; /* of the epoll that stands for it: what the data of its file is */
         TAILQ_ENTRY(object) objects;
         struct session *session; /* NULL: this is the device */
         bool seen_open;
@@ -66,7 +66,9 @@ struct supervisor {
         struct hash_table objects;
         struct object_list object_list;
         int objects_epoll;
-        uint64_t objects_count; /* what the eventfds count, to tell them from others */
+        int *objects_sources; /* what the objects' own epolls wait for */
+        size_t n_objects_sources;
+        uint64_t objects_last_id;
 
         const struct plan *plan;
         unsigned restart;            /* how often the program was started in this boot before */
