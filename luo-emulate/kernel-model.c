@@ -269,6 +269,8 @@ int kernel_preserve(struct kernel_model *kernel, struct session *session, uint64
         if (find_token(session, token))
                 return -EEXIST;
 
+        if (fd == -ENOENT)
+                return fd;
         /* The kernel does not see files that were opened with O_PATH */
         flags = fd >= 0 ? fcntl(fd, F_GETFL) : -1;
         if (flags < 0 || flags & O_PATH)

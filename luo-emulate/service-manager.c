@@ -457,9 +457,11 @@ static void remove_by_name(struct service_manager *m, const char *name) {
 /* Takes the fds that it stores out of the array, by -1. */
 static void store(struct service_manager *m, int fds[], size_t n_fds, const char *name, bool poll) {
         for (size_t i = 0; i < n_fds; i++) {
+                /* LUO's files cannot be polled */
+                bool is_pollable = poll && !object_find(m->supervisor, getpid(), fds[i]);
                 int r;
 
-                r = fd_store_add(&m->store, fds[i], name, poll, false);
+                r = fd_store_add(&m->store, fds[i], name, is_pollable, false);
                 trace_entry(m, r == 0 ? "fdstore-duplicate" : "fdstore-add", name, r);
                 if (r > 0)
                         fds[i] = -1;
@@ -621,7 +623,8 @@ static bool is_preserved(void *userdata, int fd) {
         struct service_manager *m = userdata;
         struct stat st;
 
-        return fstat(fd, &st) >= 0 && kernel_find_frozen(&m->supervisor->kernel, st.st_dev, st.st_ino);
+        return process_fd_stat(getpid(), fd, &st) >= 0 &&
+                kernel_find_frozen(&m->supervisor->kernel, st.st_dev, st.st_ino);
 }
 
 /* A session that comes back is an entry without a file meanwhile. Returns false if it does not. */
