@@ -34,9 +34,9 @@ static void help(void) {
                "     --version           Show the version\n"
                "     --kexecs=N          Run the program N+1 times, with a kexec in between\n"
                "     --restarts=N        Start it N+1 times in each boot\n"
-               "     --fail=[BOOT/]OPERATION[:SESSION[:TOKEN]]=ERROR[*COUNT]\n"
+               "     --fail=[BOOT/]OPERATION[:NAME[:TOKEN]]=ERROR[*COUNT]\n"
                "                         Let an operation fail (open, create, retrieve-session,\n"
-               "                         preserve, retrieve, finish, get-name)\n"
+               "                         preserve, retrieve, finish, get-name, fdstore-restore)\n"
                "     --trace[=FILE]      Write a line for each operation, to stderr or FILE\n"
                "     --fd-store[=MAX]    Be the program's service manager, with an fd store\n"
                "     --luo-session=NAME  With --fd-store: LUOSession= of the unit\n"
@@ -143,6 +143,10 @@ static bool parse_signal(const char *text, int *ret) {
 static int check_options(void) {
         if (arg_unit.n_luo_sessions > 0 && !arg_fd_store) {
                 fprintf(stderr, "luo-emulate: --luo-session needs --fd-store.\n");
+                return EXIT_CANNOT_EMULATE;
+        }
+        if (faults_have(&arg_faults, OPERATION_FDSTORE_RESTORE) && !arg_fd_store) {
+                fprintf(stderr, "luo-emulate: --fail=fdstore-restore needs --fd-store.\n");
                 return EXIT_CANNOT_EMULATE;
         }
         if (arg_plan.stop_signal && !arg_plan.driver && !arg_plan.waits_for_ready) {
@@ -290,6 +294,16 @@ static int open_trace(void) {
         return fd;
 }
 
+/* What was asked for and did not come is a failure, too. */
+static int end_of_run(const struct supervisor *s, int status) {
+        if (s->end == BOOT_FAILED || s->end == BOOT_ENDED_BY_SIGNAL)
+                return status;
+
+        if (faults_tell_unused(&arg_faults) && status == EXIT_SUCCESS)
+                status = EXIT_FAULT_UNUSED;
+        return status;
+}
+
 static int run(void) {
         bool has_manager = arg_fd_store || arg_unit.n_listen_streams > 0 || arg_plan.waits_for_ready;
         struct supervisor supervisor;
@@ -308,7 +322,7 @@ static int run(void) {
                 fprintf(stderr, "luo-emulate: cannot start: %s.\n", strerror(-r));
                 status = EXIT_CANNOT_EMULATE;
         } else
-                status = supervisor_run(&supervisor, &arg_plan);
+                status = end_of_run(&supervisor, supervisor_run(&supervisor, &arg_plan));
 
         service_manager_free(supervisor.manager);
         supervisor_done(&supervisor);

@@ -16,6 +16,7 @@ struct service_manager;
 
 /* Exit statuses for what has nothing to do with the program's own. */
 enum {
+        EXIT_FAULT_UNUSED = 123,
         EXIT_CANNOT_EMULATE = 125,
         EXIT_NOT_EXECUTABLE = 126,
         EXIT_NOT_FOUND = 127,

@@ -674,31 +674,57 @@ void service_manager_before_kexec(struct service_manager *m) {
         close_listen_fds(m);
 }
 
+/* Returns 0, or a negative errno, and then it was told on stderr what is lost. */
+static int restore_session(struct service_manager *m, struct stored_fd *entry) {
+        uint8_t name[KERNEL_LUO_NAME_SIZE] = {};
+        struct session *session;
+        int r;
+
+        memcpy(name, entry->session_name, strlen(entry->session_name));
+        free(entry->session_name);
+        entry->session_name = NULL;
+
+        r = kernel_retrieve_session(&m->supervisor->kernel, name, &session);
+        if (r >= 0)
+                r = open_session(m, session);
+        if (r < 0) {
+                fprintf(stderr, "luo-emulate: fd store: the session \"%s\" is lost: %s.\n",
+                        (const char *) name, libluo_strerror(r));
+                return r;
+        }
+
+        entry->fd = r;
+        return 0;
+}
+
 void service_manager_after_kexec(struct service_manager *m) {
+        struct kernel_model *kernel = &m->supervisor->kernel;
+        struct trace *trace = &m->supervisor->trace;
         struct stored_fd *entry, *next;
 
         for (entry = TAILQ_FIRST(&m->store.list); entry; entry = next) {
-                uint8_t name[KERNEL_LUO_NAME_SIZE] = {};
-                struct session *session;
+                bool injected;
                 int r;
 
                 next = TAILQ_NEXT(entry, entries);
-                if (!entry->session_name)
-                        continue;
+                r = faults_check(kernel->faults, kernel->boot, OPERATION_FDSTORE_RESTORE, entry->name, 0);
+                injected = r < 0;
+                if (injected)
+                        fprintf(stderr,
+                                "luo-emulate: fd store: \"%s\" is lost in the kexec, by --fail: %s.\n",
+                                entry->name, strerror(-r));
+                else if (entry->session_name)
+                        r = restore_session(m, entry);
 
-                memcpy(name, entry->session_name, strlen(entry->session_name));
-                free(entry->session_name);
-                entry->session_name = NULL;
+                trace_begin(trace);
+                trace_word(trace, "event", "fdstore-restore");
+                trace_string(trace, "name", entry->name);
+                trace_result(trace, r);
+                if (injected)
+                        trace_word(trace, "injected", "yes");
+                trace_end(trace);
 
-                r = kernel_retrieve_session(&m->supervisor->kernel, name, &session);
-                if (r >= 0)
-                        r = open_session(m, session);
-                if (r >= 0)
-                        entry->fd = r;
-                else {
-                        fprintf(stderr, "luo-emulate: fd store: the session \"%s\" is lost: %s.\n",
-                                (const char *) name, libluo_strerror(r));
+                if (r < 0)
                         fd_store_remove(&m->store, entry);
-                }
         }
 }
