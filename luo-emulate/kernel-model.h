@@ -102,6 +102,6 @@ void kernel_freeze(struct kernel_model *kernel);
 
 /*
  * The kexec: outgoing sessions become incoming ones, with copies of the content; others are gone. Nobody has any of
- * them open. ret_n_lost: how many files could not be copied, for want of memory.
+ * them open. Returns how many files could not be copied, with *ret_error one's negative errno.
  */
-void kernel_kexec(struct kernel_model *kernel, size_t *ret_n_lost);
+size_t kernel_kexec(struct kernel_model *kernel, int *ret_error);

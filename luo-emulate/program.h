@@ -26,7 +26,9 @@ enum {
 struct program_setting {
         sigset_t signal_mask;
         struct sigaction pipe_action;
+        struct sigaction file_size_action;
         struct rlimit files_limit;
+        struct rlimit file_size_limit;
 };
 
 /* What a program is to the service. */

@@ -37,7 +37,9 @@ struct plan {
         char *stop_post;      /* the same */
         bool waits_for_ready; /* READY=1 */
         int stop_signal;      /* 0: the program ends by itself */
+        uint64_t start_timeout_usec;
         uint64_t stop_timeout_usec;
+        int lifeline; /* hangs up when the run is to end; -1 if there is none */
 };
 
 /* Why a boot ended, or a start in it. */
@@ -74,6 +76,7 @@ struct supervisor {
         unsigned restart;            /* how often the program was started in this boot before */
         struct program main, driver; /* after the service's end, the second one is what runs then */
         enum phase phase;
+        uint64_t start_deadline_usec;
         uint64_t stop_deadline_usec;
         bool anybody_left; /* of all processes of the program */
 
@@ -85,7 +88,8 @@ struct supervisor {
 };
 
 /* supervisor.c */
-int supervisor_init(struct supervisor *supervisor, struct faults *faults, int trace_fd);
+int supervisor_init(
+        struct supervisor *supervisor, struct faults *faults, int trace_fd, const char *trace_path);
 void supervisor_done(struct supervisor *supervisor);
 
 /* Runs the program. Returns the exit status of the emulator. */

@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -199,6 +200,40 @@ static void test_many_sessions(void) {
         fds[0] = libluo_session_create(device_fd, "many-0");
         CHECK(fds[0] >= 0);
         close_fd(fds[0]);
+        close_fd(device_fd);
+}
+
+static volatile sig_atomic_t n_signals;
+
+static void count_signal(int number) {
+        (void) number;
+        n_signals++;
+}
+
+/* Each call is answered once, whenever the signal comes */
+static void test_signals(void) {
+        struct sigaction action = { .sa_handler = count_signal, .sa_flags = SA_RESTART }, old;
+        struct itimerval interval = { { 0, 200 }, { 0, 200 } };
+        int device_fd = open_device(), memfd = memfd_create("signals", MFD_CLOEXEC);
+        char name[32];
+
+        REQUIRE(device_fd >= 0 && memfd >= 0);
+        REQUIRE(sigaction(SIGALRM, &action, &old) == 0 && setitimer(ITIMER_REAL, &interval, NULL) == 0);
+        for (int i = 0; i < 300; i++) {
+                int session_fd;
+
+                (void) snprintf(name, sizeof(name), "signals-%i", i);
+                session_fd = libluo_session_create(device_fd, name);
+                REQUIRE(session_fd >= 0);
+                CHECK_EQUAL(libluo_session_preserve(session_fd, memfd, 1), 0);
+                close_fd(session_fd);
+                CHECK_EQUAL(pwrite(memfd, "x", 1, i), 1);
+                CHECK_EQUAL(ftruncate(memfd, i + 1), 0);
+        }
+        REQUIRE(setitimer(ITIMER_REAL, &(struct itimerval) {}, NULL) == 0);
+        REQUIRE(sigaction(SIGALRM, &old, NULL) == 0);
+        CHECK(n_signals > 0);
+        close_fd(memfd);
         close_fd(device_fd);
 }
 
@@ -405,6 +440,7 @@ static const struct test_case boot_0[] = {
         { "another epoll is no session", test_other_epoll },
         { "what cannot be done with device and sessions", test_file_operations },
         { "many sessions", test_many_sessions },
+        { "signals", test_signals },
         { "no free file descriptor", test_no_free_fd },
         { "threads", test_threads },
         { "links in /proc", test_links },
