@@ -19,6 +19,7 @@ int64_t answer_readlink(struct supervisor *s, const struct seccomp_notif *reques
 int64_t answer_stat(struct supervisor *s, const struct seccomp_notif *request);
 int64_t answer_statx(struct supervisor *s, const struct seccomp_notif *request);
 int64_t answer_access(struct supervisor *s, const struct seccomp_notif *request);
+int64_t answer_epoll_ctl(struct supervisor *s, const struct seccomp_notif *request);
 int64_t answer_xattr(struct supervisor *s, const struct seccomp_notif *request);
 int64_t answer_io_uring_setup(struct supervisor *s, const struct seccomp_notif *request);
 

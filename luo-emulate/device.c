@@ -369,6 +369,20 @@ int64_t answer_xattr(struct supervisor *s, const struct seccomp_notif *request) 
         return is_list ? 0 : -ENODATA;
 }
 
+/* --------------------------------------------------------------------------------------------------- epoll ---- */
+
+/* EPOLL_CTL_ADD: LUO's files have no poll(), and are no epolls, though here they are. */
+int64_t answer_epoll_ctl(struct supervisor *s, const struct seccomp_notif *request) {
+        pid_t tid = (pid_t) request->pid;
+
+        if (TAILQ_EMPTY(&s->object_list))
+                return ANSWER_CONTINUE;
+        if (object_find(s, tid, (int) request->data.args[2]))
+                return -EPERM;
+
+        return object_find(s, tid, (int) request->data.args[0]) ? -EINVAL : ANSWER_CONTINUE;
+}
+
 /* ------------------------------------------------------------------------------------------------- io_uring ---- */
 
 int64_t answer_io_uring_setup(struct supervisor *s, const struct seccomp_notif *request) {

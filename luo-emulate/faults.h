@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Failures on request: --fail [BOOT/]OPERATION[:SESSION[:TOKEN]]=ERROR[*COUNT].
+ * Failures on request: --fail [BOOT/]OPERATION[:NAME[:TOKEN]]=ERROR[*COUNT].
  */
 
 #include <stdbool.h>
@@ -17,16 +17,19 @@ enum operation {
         OPERATION_RETRIEVE,
         OPERATION_FINISH,
         OPERATION_GET_NAME,
+        OPERATION_FDSTORE_RESTORE, /* an entry of the fd store, over the kexec; its name is where others have a session's */
         N_OPERATIONS,
 };
 
 const char *operation_name(enum operation operation);
 
 struct fault {
+        char *specification;
+        bool has_fitted;
         enum operation operation;
         bool any_boot;
         unsigned boot;
-        char *session; /* NULL for any */
+        char *name; /* of a session, or what else the operation concerns; NULL for any */
         bool any_token;
         uint64_t token;
         int error;    /* a positive errno */
@@ -46,12 +49,18 @@ struct faults {
 int faults_add(struct faults *faults, const char *specification, const char **ret_reason);
 void faults_done(struct faults *faults);
 
+/* Whether any is of this operation. */
+bool faults_have(const struct faults *faults, enum operation operation);
+
+/* Tells on stderr which have fitted nothing. Returns whether there are any. */
+bool faults_tell_unused(const struct faults *faults);
+
 /*
- * The error an operation is to fail with, as a negative errno, or 0. The first fault that matches counts. session is
- * NULL for operations that concern no session.
+ * The error an operation is to fail with, as a negative errno, or 0. The first fault that matches counts. name is
+ * NULL for operations that concern nothing that has one.
  */
 int faults_check(
-        struct faults *faults, unsigned boot, enum operation operation, const char *session, uint64_t token);
+        struct faults *faults, unsigned boot, enum operation operation, const char *name, uint64_t token);
 
 /* Returns the errno of a name like EIO, or of a number; 0 if it is none. */
 int error_from_string(const char *string);

@@ -14,6 +14,7 @@
 #include "fd-store.h"
 #include "internal.h"
 #include "memory.h"
+#include "process.h"
 
 void fd_store_init(struct fd_store *store, size_t max, int epoll) {
         *store = (struct fd_store) { .max = max, .epoll = epoll };
@@ -31,7 +32,14 @@ void fd_store_done(struct fd_store *store) {
 static uint64_t inode_key(int fd) {
         struct stat st;
 
-        return fstat(fd, &st) < 0 ? 0 : hash_pair(st.st_dev, st.st_ino);
+        return process_fd_stat(getpid(), fd, &st) < 0 ? 0 : hash_pair(st.st_dev, st.st_ino);
+}
+
+/* What is in files never hangs up, and FUSE asks the server. */
+static bool can_hang_up(int fd) {
+        struct stat st;
+
+        return process_fd_stat(getpid(), fd, &st) >= 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
 }
 
 int fd_store_add(struct fd_store *store, int fd, const char *name, bool poll, bool is_unit_session) {
@@ -60,8 +68,8 @@ int fd_store_add(struct fd_store *store, int fd, const char *name, bool poll, bo
 
         entry->fd = fd;
         entry->is_unit_session = is_unit_session;
-        /* Hang-ups and errors are reported unasked. Files that cannot be polled have none. */
-        if (poll)
+        /* Hang-ups and errors are reported unasked */
+        if (poll && can_hang_up(fd))
                 (void) epoll_ctl(
                         store->epoll, EPOLL_CTL_ADD, fd, &(struct epoll_event) { .data.ptr = entry });
 
@@ -120,11 +128,11 @@ static int copy_file(int fd, libluo_entry *ret_description, struct stat *ret_sta
 
         int seals, r;
 
+        if (!memory_can_be_preserved(fd, ret_stat))
+                return -EOPNOTSUPP;
         r = libluo_internal_describe_fd(fd, ret_description, ret_stat);
         if (r < 0)
                 return r;
-        if (!memory_can_be_preserved(fd, ret_stat))
-                return -EOPNOTSUPP;
         if (is_busy(userdata, fd))
                 return -EBUSY;
 
@@ -138,7 +146,8 @@ static int copy_file(int fd, libluo_entry *ret_description, struct stat *ret_sta
 static bool is_of_inode(const struct stored_fd *entry, const struct stat *st) {
         struct stat own;
 
-        return fstat(entry->fd, &own) >= 0 && own.st_dev == st->st_dev && own.st_ino == st->st_ino;
+        return process_fd_stat(getpid(), entry->fd, &own) >= 0 && own.st_dev == st->st_dev &&
+                own.st_ino == st->st_ino;
 }
 
 /* Copies the file of an entry, for all entries that have it. */

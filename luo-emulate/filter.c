@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "filter.h"
@@ -71,6 +73,11 @@ static int add_rules(scmp_filter_ctx context) {
         if (r < 0)
                 return r;
 
+        r = seccomp_rule_add(context, SCMP_ACT_NOTIFY, SCMP_SYS(epoll_ctl), 1,
+                SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, EPOLL_CTL_ADD));
+        if (r < 0)
+                return r;
+
         r = seccomp_rule_add(context, SCMP_ACT_NOTIFY, SCMP_SYS(madvise), 1,
                 SCMP_A2(SCMP_CMP_MASKED_EQ, UINT32_MAX, MADV_REMOVE));
         if (r < 0)
@@ -91,44 +98,35 @@ static int add_rules(scmp_filter_ctx context) {
                         _IOC_TYPE(KERNEL_LUO_FINISH) << _IOC_TYPESHIFT));
 }
 
-/* Before libseccomp 2.6 a filter can only be had through a file. */
+/*
+ * Before libseccomp 2.6 a filter can only be had through a file descriptor. A message of a socket is written as a whole,
+ * and no limit on the size of files (ulimit -f) concerns it.
+ */
 static int export_filter(scmp_filter_ctx context, struct sock_fprog *ret) {
+        const size_t size_max = BPF_MAXINSNS * sizeof(struct sock_filter);
         struct sock_filter *instructions;
-        struct stat st;
-        int fd, r;
+        int fds[2], r;
+        ssize_t n;
 
-        fd = memfd_create("filter", MFD_CLOEXEC);
-        if (fd < 0)
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
                 return -errno;
 
-        r = seccomp_export_bpf(context, fd);
-        if (r < 0)
-                goto finish;
-
-        if (fstat(fd, &st) < 0) {
-                r = -errno;
-                goto finish;
+        instructions = malloc(size_max);
+        r = instructions ? seccomp_export_bpf(context, fds[0]) : -ENOMEM;
+        if (r >= 0) {
+                n = recv(fds[1], instructions, size_max, 0);
+                r = n < 0 ? -errno : 0;
         }
-
-        instructions = malloc((size_t) st.st_size);
-        if (!instructions) {
-                r = -ENOMEM;
-                goto finish;
-        }
-        if (pread(fd, instructions, (size_t) st.st_size, 0) != st.st_size) {
+        if (r >= 0)
+                *ret = (struct sock_fprog) {
+                        .len = (unsigned short) ((size_t) n / sizeof(*instructions)),
+                        .filter = instructions,
+                };
+        else
                 free(instructions);
-                r = -EIO;
-                goto finish;
-        }
 
-        *ret = (struct sock_fprog) {
-                .len = (unsigned short) ((size_t) st.st_size / sizeof(*instructions)),
-                .filter = instructions,
-        };
-        r = 0;
-
-finish:
-        close_fd(fd);
+        close_fd(fds[0]);
+        close_fd(fds[1]);
         return r;
 }
 

@@ -269,6 +269,8 @@ int kernel_preserve(struct kernel_model *kernel, struct session *session, uint64
         if (find_token(session, token))
                 return -EEXIST;
 
+        if (fd == -ENOENT)
+                return fd;
         /* The kernel does not see files that were opened with O_PATH */
         flags = fd >= 0 ? fcntl(fd, F_GETFL) : -1;
         if (flags < 0 || flags & O_PATH)
@@ -392,7 +394,7 @@ static bool carry_over(struct kernel_model *kernel, struct preserved_file *file)
         return fd >= 0;
 }
 
-void kernel_kexec(struct kernel_model *kernel, size_t *ret_n_lost) {
+size_t kernel_kexec(struct kernel_model *kernel, int *ret_error) {
         struct hash_table empty = kernel->incoming;
         struct session *session, *next;
         size_t n_lost = 0;
@@ -405,8 +407,10 @@ void kernel_kexec(struct kernel_model *kernel, size_t *ret_n_lost) {
 
         TAILQ_FOREACH(session, &kernel->sessions, sessions) {
                 for (size_t i = 0; i < session->n_files; i++)
-                        if (!carry_over(kernel, session->files[i]))
+                        if (!carry_over(kernel, session->files[i])) {
+                                *ret_error = session->files[i]->retrieve_status;
                                 n_lost++;
+                        }
                 session->incoming = true;
         }
 
@@ -417,5 +421,5 @@ void kernel_kexec(struct kernel_model *kernel, size_t *ret_n_lost) {
         kernel->device_is_open = false;
         kernel->boot++;
 
-        *ret_n_lost = n_lost;
+        return n_lost;
 }

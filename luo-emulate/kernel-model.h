@@ -82,8 +82,8 @@ int kernel_close_session(struct kernel_model *kernel, struct session *session);
 bool kernel_token_is_used(const struct session *session, uint64_t token);
 
 /*
- * Preserves an open file, or says what is wrong with it. On success fd belongs to the session. fd may be -1: that is
- * what a file descriptor is that the program does not have.
+ * Preserves an open file, or says what is wrong with it. On success fd belongs to the session. fd may be negative:
+ * -ENOENT for a file that is no memory, and any other for a file descriptor that the program does not have.
  */
 int kernel_preserve(struct kernel_model *kernel, struct session *session, uint64_t token, int fd);
 
@@ -102,6 +102,6 @@ void kernel_freeze(struct kernel_model *kernel);
 
 /*
  * The kexec: outgoing sessions become incoming ones, with copies of the content; others are gone. Nobody has any of
- * them open. ret_n_lost: how many files could not be copied, for want of memory.
+ * them open. Returns how many files could not be copied, with *ret_error one's negative errno.
  */
-void kernel_kexec(struct kernel_model *kernel, size_t *ret_n_lost);
+size_t kernel_kexec(struct kernel_model *kernel, int *ret_error);

@@ -28,8 +28,10 @@ struct address {
 static int parse_unix(const char *text, struct address *ret) {
         size_t n = strlen(text);
 
-        if (n < 2 || n >= sizeof(ret->un.sun_path))
+        if (n < 2)
                 return -EINVAL;
+        if (n >= sizeof(ret->un.sun_path))
+                return -ENAMETOOLONG;
 
         ret->un.sun_family = AF_UNIX;
         memcpy(ret->un.sun_path, text, n);

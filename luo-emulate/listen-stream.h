@@ -5,7 +5,7 @@
  * ListenStream= of a socket unit: sockets by their address.
  */
 
-/* Whether it is an address: "/PATH", "@NAME", "PORT", "IPV4:PORT" or "[IPV6]:PORT". */
+/* Whether it is an address: "/PATH", "@NAME", "PORT", "IPV4:PORT" or "[IPV6]:PORT". 0, -EINVAL or -ENAMETOOLONG. */
 int listen_stream_check(const char *address);
 
 /* Returns a socket that listens, or a negative errno. */

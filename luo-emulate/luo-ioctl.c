@@ -137,20 +137,37 @@ static int retrieve_session(struct call *call) {
         return make_session(call, OPERATION_RETRIEVE_SESSION, kernel_retrieve_session);
 }
 
+/*
+ * A file descriptor of our own for the file that is to be preserved; -EBADF as the kernel has it, or -ENOENT for what
+ * LUO does not take in any case. That is left alone: to close it can mean to ask a server that does not answer (FUSE).
+ */
+static int get_fd_to_preserve(const struct call *call) {
+        int fd = call->argument.fd.fd;
+        struct fd_info info;
+        struct stat st;
+
+        if (process_fd_info(call->tid, fd, &info) >= 0 && !(info.flags & O_PATH) &&
+                process_fd_stat(call->tid, fd, &st) >= 0 && (!S_ISREG(st.st_mode) || st.st_nlink > 0))
+                return request_is_valid(call->s, call->request) ? -ENOENT : -ESRCH;
+
+        fd = request_get_fd(call->s, call->request, fd);
+        return fd == -ENOENT ? -ESRCH : fd;
+}
+
 static int preserve(struct call *call) {
         struct supervisor *s = call->s;
         uint64_t token = call->argument.fd.token;
         int fd = -EBADF, r;
 
         if (!kernel_token_is_used(call->session, token)) {
-                fd = request_get_fd(s, call->request, call->argument.fd.fd);
+                fd = get_fd_to_preserve(call);
                 /* The kernel needs none for a file that it has preserved, and has no error for that */
                 if (fd >= s->files_max || fd == -EMFILE || fd == -ENFILE) {
                         close_fd(fd);
                         supervisor_out_of_files(s);
                         fd = -ENOMEM;
                 }
-                if (fd < 0 && fd != -EBADF) {
+                if (fd < 0 && fd != -EBADF && fd != -ENOENT) {
                         r = fd;
                         goto finish;
                 }

@@ -11,15 +11,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "guard.h"
 #include "internal.h"
 #include "listen-stream.h"
 #include "service-manager.h"
 #include "supervisor.h"
 
 #define FD_STORE_MAX_DEFAULT 512
-#define STOP_TIMEOUT_DEFAULT 90 /* seconds; systemd's */
+#define TIMEOUT_DEFAULT 90 /* seconds; systemd's */
 
-static struct plan arg_plan = { .stop_timeout_usec = STOP_TIMEOUT_DEFAULT * USEC_PER_SEC };
+static struct plan arg_plan = {
+        .start_timeout_usec = TIMEOUT_DEFAULT * USEC_PER_SEC,
+        .stop_timeout_usec = TIMEOUT_DEFAULT * USEC_PER_SEC,
+};
+static bool arg_start_timeout = false, arg_stop_timeout = false;
 static bool arg_trace = false;
 static const char *arg_trace_file = NULL;
 static bool arg_fd_store = false;
@@ -34,9 +39,9 @@ static void help(void) {
                "     --version           Show the version\n"
                "     --kexecs=N          Run the program N+1 times, with a kexec in between\n"
                "     --restarts=N        Start it N+1 times in each boot\n"
-               "     --fail=[BOOT/]OPERATION[:SESSION[:TOKEN]]=ERROR[*COUNT]\n"
+               "     --fail=[BOOT/]OPERATION[:NAME[:TOKEN]]=ERROR[*COUNT]\n"
                "                         Let an operation fail (open, create, retrieve-session,\n"
-               "                         preserve, retrieve, finish, get-name)\n"
+               "                         preserve, retrieve, finish, get-name, fdstore-restore)\n"
                "     --trace[=FILE]      Write a line for each operation, to stderr or FILE\n"
                "     --fd-store[=MAX]    Be the program's service manager, with an fd store\n"
                "     --luo-session=NAME  With --fd-store: LUOSession= of the unit\n"
@@ -45,6 +50,9 @@ static void help(void) {
                "                         PORT, IPV4:PORT or [IPV6]:PORT\n"
                "     --type=TYPE         When the program has started: at once (simple), or when it\n"
                "                         says READY=1 (notify)\n"
+               "     --start-timeout=SECONDS\n"
+               "                         With --type=notify: fail when READY=1 has not come after this\n"
+               "                         time, 90 by default\n"
                "     --driver=COMMAND    At each start run this beside the program, which is stopped\n"
                "                         when the command is done\n"
                "     --stop=SIGNAL       What it is stopped with, TERM by default\n"
@@ -110,7 +118,12 @@ static int add_luo_session(char *name) {
 }
 
 static int add_listen_stream(char *address) {
-        if (listen_stream_check(address) < 0)
+        int r;
+
+        r = listen_stream_check(address);
+        if (r == -ENAMETOOLONG)
+                return usage_error("--listen-stream", address, "the path or name is longer than 107 bytes");
+        if (r < 0)
                 return usage_error("--listen-stream", address,
                         "not an address: \"/PATH\", \"@NAME\", \"PORT\", \"IPV4:PORT\" or \"[IPV6]:PORT\"");
 
@@ -145,9 +158,22 @@ static int check_options(void) {
                 fprintf(stderr, "luo-emulate: --luo-session needs --fd-store.\n");
                 return EXIT_CANNOT_EMULATE;
         }
+        if (faults_have(&arg_faults, OPERATION_FDSTORE_RESTORE) && !arg_fd_store) {
+                fprintf(stderr, "luo-emulate: --fail=fdstore-restore needs --fd-store.\n");
+                return EXIT_CANNOT_EMULATE;
+        }
         if (arg_plan.stop_signal && !arg_plan.driver && !arg_plan.waits_for_ready) {
                 fprintf(stderr,
                         "luo-emulate: --stop needs --driver or --type=notify, to know when it is time.\n");
+                return EXIT_CANNOT_EMULATE;
+        }
+
+        if (arg_start_timeout && !arg_plan.waits_for_ready) {
+                fprintf(stderr, "luo-emulate: --start-timeout needs --type=notify.\n");
+                return EXIT_CANNOT_EMULATE;
+        }
+        if (arg_stop_timeout && !arg_plan.driver && !arg_plan.stop_signal && !arg_plan.stop_post) {
+                fprintf(stderr, "luo-emulate: --stop-timeout needs --driver, --stop or --stop-post.\n");
                 return EXIT_CANNOT_EMULATE;
         }
 
@@ -168,6 +194,7 @@ static int parse_arguments(int argc, char *argv[]) {
                 ARG_RESTARTS,
                 ARG_LISTEN_STREAM,
                 ARG_TYPE,
+                ARG_START_TIMEOUT,
                 ARG_DRIVER,
                 ARG_STOP,
                 ARG_STOP_TIMEOUT,
@@ -184,6 +211,7 @@ static int parse_arguments(int argc, char *argv[]) {
                 { "restarts", required_argument, NULL, ARG_RESTARTS },
                 { "listen-stream", required_argument, NULL, ARG_LISTEN_STREAM },
                 { "type", required_argument, NULL, ARG_TYPE },
+                { "start-timeout", required_argument, NULL, ARG_START_TIMEOUT },
                 { "driver", required_argument, NULL, ARG_DRIVER },
                 { "stop", required_argument, NULL, ARG_STOP },
                 { "stop-timeout", required_argument, NULL, ARG_STOP_TIMEOUT },
@@ -244,6 +272,12 @@ static int parse_arguments(int argc, char *argv[]) {
                         if (!arg_plan.waits_for_ready && strcmp(optarg, "simple") != 0)
                                 return usage_error("--type", optarg, "neither \"simple\" nor \"notify\"");
                         break;
+                case ARG_START_TIMEOUT:
+                        if (!parse_unsigned(optarg, UINT_MAX, &value))
+                                return usage_error("--start-timeout", optarg, "not a number of seconds");
+                        arg_plan.start_timeout_usec = value * USEC_PER_SEC;
+                        arg_start_timeout = true;
+                        break;
                 case ARG_DRIVER:
                         arg_plan.driver = optarg;
                         break;
@@ -258,6 +292,7 @@ static int parse_arguments(int argc, char *argv[]) {
                         if (!parse_unsigned(optarg, UINT_MAX, &value))
                                 return usage_error("--stop-timeout", optarg, "not a number of seconds");
                         arg_plan.stop_timeout_usec = value * USEC_PER_SEC;
+                        arg_stop_timeout = true;
                         break;
                 default:
                         fprintf(stderr, "Try \"luo-emulate --help\".\n");
@@ -290,25 +325,35 @@ static int open_trace(void) {
         return fd;
 }
 
-static int run(void) {
-        bool has_manager = arg_fd_store || arg_unit.n_listen_streams > 0 || arg_plan.waits_for_ready;
+/* What was asked for and did not come is a failure, too. */
+static int end_of_run(const struct supervisor *s, int status) {
+        if (s->end == BOOT_FAILED || s->end == BOOT_ENDED_BY_SIGNAL)
+                return status;
+
+        if (faults_tell_unused(&arg_faults) && status == EXIT_SUCCESS)
+                status = EXIT_FAULT_UNUSED;
+        if (s->trace.failed && status == EXIT_SUCCESS)
+                status = EXIT_CANNOT_EMULATE;
+        return status;
+}
+
+static int emulate(const char *folder) {
         struct supervisor supervisor;
-        int trace_fd = -1, status, r;
+        int trace_fd = -1, status = EXIT_CANNOT_EMULATE, r;
 
         if (arg_trace) {
                 trace_fd = open_trace();
                 if (trace_fd < 0)
-                        return EXIT_CANNOT_EMULATE;
+                        return status;
         }
 
-        r = supervisor_init(&supervisor, &arg_faults, trace_fd);
-        if (r >= 0 && has_manager)
-                r = service_manager_new(&supervisor, &arg_unit, &supervisor.manager);
-        if (r < 0) {
+        r = supervisor_init(&supervisor, &arg_faults, trace_fd, arg_trace_file);
+        if (r < 0)
                 fprintf(stderr, "luo-emulate: cannot start: %s.\n", strerror(-r));
-                status = EXIT_CANNOT_EMULATE;
-        } else
-                status = supervisor_run(&supervisor, &arg_plan);
+        else if (folder)
+                r = service_manager_new(&supervisor, &arg_unit, folder, &supervisor.manager);
+        if (r >= 0)
+                status = end_of_run(&supervisor, supervisor_run(&supervisor, &arg_plan));
 
         service_manager_free(supervisor.manager);
         supervisor_done(&supervisor);
@@ -316,12 +361,59 @@ static int run(void) {
         return status;
 }
 
+/* In both processes: whichever is killed, the other one leaves nothing behind. */
+static int run(void) {
+        struct guard guard;
+        char *folder = NULL;
+        int status, r;
+
+        if ((arg_fd_store || arg_unit.n_listen_streams > 0 || arg_plan.waits_for_ready) &&
+                service_manager_make_folder(&folder) < 0)
+                return EXIT_CANNOT_EMULATE;
+
+        r = guard_begin(&guard);
+        if (r < 0) {
+                fprintf(stderr, "luo-emulate: cannot start a process: %s.\n", strerror(-r));
+                status = EXIT_CANNOT_EMULATE;
+        } else if (guard.pid > 0)
+                status = guard_wait(&guard);
+        else {
+                arg_plan.lifeline = guard.lifeline;
+                status = emulate(folder);
+                close_fd(guard.lifeline);
+        }
+
+        if (folder)
+                service_manager_remove_folder(folder);
+        free(folder);
+        return status;
+}
+
+/*
+ * What is closed of stdin, stdout and stderr is taken, so that no file of our own gets to be there. The program has it
+ * closed.
+ */
+static int occupy_standard_fds(void) {
+        int fd;
+
+        do
+                fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        while (fd >= 0 && fd <= STDERR_FILENO);
+
+        if (fd < 0) {
+                fprintf(stderr, "luo-emulate: cannot open /dev/null: %s.\n", strerror(errno));
+                return -1;
+        }
+        close_fd(fd);
+        return 0;
+}
+
 int main(int argc, char *argv[]) {
         int status;
 
         status = parse_arguments(argc, argv);
         if (status < 0)
-                status = run();
+                status = occupy_standard_fds() < 0 ? EXIT_CANNOT_EMULATE : run();
         else if (status == EXIT_SUCCESS && (fflush(stdout) != 0 || ferror(stdout))) {
                 fprintf(stderr, "luo-emulate: cannot write: %s.\n", strerror(errno));
                 status = EXIT_CANNOT_EMULATE;

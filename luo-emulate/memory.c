@@ -26,8 +26,9 @@
 bool memory_can_be_preserved(int fd, struct stat *ret_stat) {
         struct statfs sfs;
 
-        return fstatfs(fd, &sfs) >= 0 && sfs.f_type == TMPFS_MAGIC && fstat(fd, ret_stat) >= 0 &&
-                S_ISREG(ret_stat->st_mode) && ret_stat->st_nlink == 0;
+        /* Files without seals are of file systems that may have to ask a server, which may not answer */
+        return fcntl(fd, F_GET_SEALS) >= 0 && fstatfs(fd, &sfs) >= 0 && sfs.f_type == TMPFS_MAGIC &&
+                fstat(fd, ret_stat) >= 0 && S_ISREG(ret_stat->st_mode) && ret_stat->st_nlink == 0;
 }
 
 /* For a file that is open for reading only: a page that is read through a shared mapping gets allocated. */

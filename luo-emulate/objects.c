@@ -16,11 +16,12 @@
 #include "supervisor.h"
 
 /*
- * The device and the sessions are eventfds in the program: files of the kernel's that are like LUO's (anonymous
- * inodes), and that /proc tells apart by an id. They end with the last reference to the open file, wherever that was
- * (fork, dup, SCM_RIGHTS). Nothing tells the emulator when this happens; but an epoll has the files that were added
- * to it for as long as they are open anywhere, without holding them open. So all are in one epoll, and which are still
- * in there is looked up whenever an answer depends on it.
+ * The device and the sessions are epolls in the program: files of the kernel's that are like LUO's (anonymous inodes that
+ * can neither be read nor written), and that /proc tells apart by the data of the one file that each of them waits for.
+ * They end with the last reference to the open file, wherever that was (fork, dup, SCM_RIGHTS). Nothing tells the
+ * emulator when this happens; but an epoll has the files that were added to it for as long as they are open anywhere,
+ * without holding them open. So all are in one epoll, and which are still in there is looked up whenever an answer
+ * depends on it.
  */
 
 static struct object *find_id(const struct supervisor *supervisor, uint64_t id) {
@@ -75,7 +76,7 @@ static int find_open(struct supervisor *supervisor) {
                 if (strncmp(line, "tfd:", strlen("tfd:")) != 0 || !data)
                         continue;
 
-                object = find_id(supervisor, strtoull(data + strlen("data:"), NULL, 16));
+                object = find_id(supervisor, ~strtoull(data + strlen("data:"), NULL, 16));
                 if (object)
                         object->seen_open = true;
         }
@@ -116,10 +117,56 @@ void objects_forget(struct supervisor *supervisor) {
                 remove_object(supervisor, object);
 }
 
+/* A file that is always ready, as LUO's files are for poll(2). */
+static int add_source(struct supervisor *supervisor) {
+        int *larger, fd;
+
+        larger = reallocarray(supervisor->objects_sources, supervisor->n_objects_sources + 1, sizeof(int));
+        if (!larger)
+                return -ENOMEM;
+        supervisor->objects_sources = larger;
+
+        fd = eventfd(1, EFD_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+
+        larger[supervisor->n_objects_sources++] = fd;
+        return 0;
+}
+
+/* Lets the epoll of an object wait for the newest of these files, with its id, and the epoll of all for it. */
+static int watch_source(struct supervisor *supervisor, int fd, uint64_t id) {
+        struct epoll_event event = { .events = EPOLLIN, .data.u64 = id }, other = { .data.u64 = ~id };
+        int source = supervisor->objects_sources[supervisor->n_objects_sources - 1], r;
+
+        if (epoll_ctl(fd, EPOLL_CTL_ADD, source, &event) < 0)
+                return -errno;
+        /* With other data, so that it looks like none of them */
+        if (epoll_ctl(supervisor->objects_epoll, EPOLL_CTL_ADD, fd, &other) >= 0)
+                return 0;
+
+        r = -errno;
+        (void) epoll_ctl(fd, EPOLL_CTL_DEL, source, NULL);
+        return r;
+}
+
+static int watch(struct supervisor *supervisor, int fd, uint64_t id) {
+        int r = -EINVAL;
+
+        if (supervisor->n_objects_sources > 0)
+                r = watch_source(supervisor, fd, id);
+        if (r != -EINVAL)
+                return r;
+
+        /* No more than 500 epolls that are in an epoll may wait for the same file */
+        r = add_source(supervisor);
+        return r < 0 ? r : watch_source(supervisor, fd, id);
+}
+
 int object_new(
         struct supervisor *supervisor, struct session *session, int flags, struct object **ret_object) {
         struct object *object;
-        struct fd_info info;
+        uint64_t id = ++supervisor->objects_last_id;
         int fd, r;
 
         object = calloc(1, sizeof(*object));
@@ -127,33 +174,17 @@ int object_new(
                 return -ENOMEM;
         object->session = session;
 
-        fd = eventfd(0, EFD_CLOEXEC | (flags & O_NONBLOCK ? EFD_NONBLOCK : 0));
-        if (fd < 0) {
+        fd = epoll_create1(EPOLL_CLOEXEC);
+        if (fd < 0 || (flags & O_NONBLOCK && fcntl(fd, F_SETFL, O_NONBLOCK) < 0)) {
                 r = -errno;
                 goto fail;
         }
 
-        if (write(fd, &supervisor->objects_count, sizeof(supervisor->objects_count)) !=
-                sizeof(supervisor->objects_count)) {
-                r = -EIO;
-                goto fail;
-        }
-
-        r = process_fd_info(getpid(), fd, &info);
+        r = watch(supervisor, fd, id);
         if (r < 0)
                 goto fail;
 
-        /* Ids are used again: whoever had it before is closed */
-        if (find_id(supervisor, info.eventfd_id))
-                (void) objects_sweep(supervisor);
-
-        if (epoll_ctl(supervisor->objects_epoll, EPOLL_CTL_ADD, fd,
-                    &(struct epoll_event) { .data.u64 = info.eventfd_id }) < 0) {
-                r = -errno;
-                goto fail;
-        }
-
-        r = hash_table_add(&supervisor->objects, &object->by_id, info.eventfd_id);
+        r = hash_table_add(&supervisor->objects, &object->by_id, id);
         if (r < 0)
                 goto fail;
 
@@ -173,17 +204,10 @@ void object_cancel(struct supervisor *supervisor, struct object *object, int fd)
 }
 
 struct object *object_find(struct supervisor *supervisor, pid_t tid, int fd) {
-        struct object *object;
         struct fd_info info;
 
-        if (process_fd_info(tid, fd, &info) < 0 || !info.is_eventfd)
+        if (process_fd_info(tid, fd, &info) < 0 || !info.is_epoll)
                 return NULL;
 
-        object = find_id(supervisor, info.eventfd_id);
-
-        /* An eventfd of the program's own, with an id that one of ours had before it was closed? */
-        if (object && info.eventfd_count != supervisor->objects_count && objects_sweep(supervisor) > 0)
-                object = find_id(supervisor, info.eventfd_id);
-
-        return object;
+        return find_id(supervisor, info.epoll_data);
 }

@@ -172,7 +172,7 @@ static const char *find_line(const char *text, const char *key) {
 }
 
 int process_fd_info(pid_t tid, int fd, struct fd_info *ret) {
-        const char *position, *flags, *id, *count;
+        const char *position, *flags, *target, *data;
         char path[64], text[1024];
         int r;
 
@@ -186,23 +186,34 @@ int process_fd_info(pid_t tid, int fd, struct fd_info *ret) {
         if (!position || !flags)
                 return -EPROTO;
 
-        id = find_line(text, "eventfd-id:");
-        count = find_line(text, "eventfd-count:");
+        /* "tfd: FD events: MASK data: DATA ..." */
+        target = find_line(text, "tfd:");
+        data = target ? strstr(target, "data:") : NULL;
         *ret = (struct fd_info) {
                 .position = strtoull(position, NULL, 10),
                 .flags = (int) strtol(flags, NULL, 8),
-                .is_eventfd = id && count,
-                .eventfd_id = id ? strtoull(id, NULL, 10) : 0,
-                .eventfd_count = count ? strtoull(count, NULL, 16) : 0,
+                .is_epoll = data,
+                .epoll_data = data ? strtoull(data + strlen("data:"), NULL, 16) : 0,
         };
         return 0;
 }
 
 int process_fd_stat(pid_t tid, int fd, struct stat *ret) {
+        struct statx stx;
         char path[64];
 
         (void) snprintf(path, sizeof(path), "/proc/%i/fd/%i", (int) tid, fd);
-        return stat(path, ret) < 0 ? -errno : 0;
+        if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &stx) < 0)
+                return -errno;
+
+        *ret = (struct stat) {
+                .st_dev = makedev(stx.stx_dev_major, stx.stx_dev_minor),
+                .st_ino = (ino_t) stx.stx_ino,
+                .st_mode = stx.stx_mode,
+                .st_nlink = stx.stx_nlink,
+                .st_size = (off_t) stx.stx_size,
+        };
+        return 0;
 }
 
 int process_mapped_file(pid_t tid, uint64_t address, dev_t *ret_device, ino_t *ret_inode) {

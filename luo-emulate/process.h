@@ -28,12 +28,14 @@ int process_check_zeroed(pid_t tid, uint64_t address, uint64_t size);
 struct fd_info {
         uint64_t position;
         int flags;
-        bool is_eventfd;
-        uint64_t eventfd_id;
-        uint64_t eventfd_count;
+        bool is_epoll; /* that waits for anything */
+        uint64_t epoll_data;
 };
 
-/* Return 0 or a negative errno. */
+/*
+ * Return 0 or a negative errno. The status is type, mode, links, size and which inode it is, as far as the kernel knows
+ * without asking whoever serves the file system (FUSE, network), who may not answer.
+ */
 int process_fd_info(pid_t tid, int fd, struct fd_info *ret);
 int process_fd_stat(pid_t tid, int fd, struct stat *ret);
 

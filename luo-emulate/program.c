@@ -86,7 +86,9 @@ _Noreturn static void become_program(const struct program_start *start, int fd) 
                 _exit(EXIT_CANNOT_EMULATE);
 
         (void) sigaction(SIGPIPE, &setting->pipe_action, NULL);
+        (void) sigaction(SIGXFSZ, &setting->file_size_action, NULL);
         (void) setrlimit(RLIMIT_NOFILE, &setting->files_limit);
+        (void) setrlimit(RLIMIT_FSIZE, &setting->file_size_limit);
         (void) sigprocmask(SIG_SETMASK, &setting->signal_mask, NULL);
 
         listener = filter_load(start->filter);
@@ -139,6 +141,8 @@ static void explain_access(const char *call, int error) {
 
         if (error == -ENOSYS)
                 fprintf(stderr, " Linux 5.14 is needed.\n");
+        else if (access("/proc/self/fdinfo", F_OK) < 0)
+                fprintf(stderr, " /proc is not mounted.\n");
         else if (scope >= 2)
                 fprintf(stderr, " /proc/sys/kernel/yama/ptrace_scope is %i; 0 and 1 allow it.\n", scope);
         else
@@ -195,7 +199,6 @@ static int stop_child(pid_t pid) {
 }
 
 int program_start(const struct program_start *start, struct program *ret) {
-
         int sockets[2], number = 0, listener, r;
         pid_t pid;
 

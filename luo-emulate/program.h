@@ -16,6 +16,7 @@ struct service_manager;
 
 /* Exit statuses for what has nothing to do with the program's own. */
 enum {
+        EXIT_FAULT_UNUSED = 123,
         EXIT_CANNOT_EMULATE = 125,
         EXIT_NOT_EXECUTABLE = 126,
         EXIT_NOT_FOUND = 127,
@@ -25,7 +26,9 @@ enum {
 struct program_setting {
         sigset_t signal_mask;
         struct sigaction pipe_action;
+        struct sigaction file_size_action;
         struct rlimit files_limit;
+        struct rlimit file_size_limit;
 };
 
 /* What a program is to the service. */

@@ -47,6 +47,8 @@ static int64_t answer(struct supervisor *s, const struct seccomp_notif *request)
         case SYS_listxattr:
         case SYS_llistxattr:
                 return answer_xattr(s, request);
+        case SYS_epoll_ctl:
+                return answer_epoll_ctl(s, request);
         case SYS_io_uring_setup:
                 return answer_io_uring_setup(s, request);
         case SYS_reboot:

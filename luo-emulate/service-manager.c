@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #define MESSAGE_MAX 4096    /* PIPE_BUF, which is systemd's limit */
 #define MESSAGE_FDS_MAX 253 /* SCM_MAX_FD of the kernel */
 #define NAME_DEFAULT "stored"
+#define SOCKET_NAME "notify"
 #define UNIT_NAME "emulated.service"
 #define SOCKET_UNIT_NAME "emulated.socket"
 
@@ -36,34 +38,49 @@ struct service_manager {
         bool told_who_misses_fds;
         int epoll;
         int socket;
-        char *folder;
         struct sockaddr_un address;
 };
 
 /* ---------------------------------------------------------------------------------------------------- setup ---- */
 
-static int make_socket(struct service_manager *m) {
+int service_manager_make_folder(char **ret) {
         const char *temporary = getenv("TMPDIR");
         char *folder;
-        int n;
+        int r = 0;
 
-        if (asprintf(&folder, "%s/luo-emulate-XXXXXX", temporary && *temporary ? temporary : "/tmp") < 0)
-                return -ENOMEM;
-
-        if (!mkdtemp(folder)) {
-                int r = -errno;
-
+        if (!temporary || !*temporary)
+                temporary = "/tmp";
+        if (asprintf(&folder, "%s/luo-emulate-XXXXXX", temporary) < 0)
+                r = -ENOMEM;
+        else if (!mkdtemp(folder)) {
+                r = -errno;
                 free(folder);
+        }
+        if (r < 0) {
+                fprintf(stderr, "luo-emulate: cannot make a folder for the NOTIFY_SOCKET in %s: %s.\n",
+                        temporary, strerror(-r));
                 return r;
         }
-        m->folder = folder;
+
+        *ret = folder;
+        return 0;
+}
+
+void service_manager_remove_folder(const char *folder) {
+        char path[PATH_MAX];
+
+        (void) snprintf(path, sizeof(path), "%s/" SOCKET_NAME, folder);
+        (void) unlink(path);
+        (void) rmdir(folder);
+}
+
+static int make_socket(struct service_manager *m, const char *folder) {
+        int n;
 
         m->address.sun_family = AF_UNIX;
-        n = snprintf(m->address.sun_path, sizeof(m->address.sun_path), "%s/notify", folder);
-        if (n < 0 || (size_t) n >= sizeof(m->address.sun_path)) {
-                m->address.sun_path[0] = 0;
+        n = snprintf(m->address.sun_path, sizeof(m->address.sun_path), "%s/" SOCKET_NAME, folder);
+        if (n < 0 || (size_t) n >= sizeof(m->address.sun_path))
                 return -ENAMETOOLONG;
-        }
 
         m->socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (m->socket < 0 || setsockopt(m->socket, SOL_SOCKET, SO_PASSCRED, &(int) { 1 }, sizeof(int)) < 0 ||
@@ -80,15 +97,17 @@ static int make_socket(struct service_manager *m) {
         return 0;
 }
 
-int service_manager_new(
-        struct supervisor *supervisor, const struct unit_setting *unit, struct service_manager **ret) {
+int service_manager_new(struct supervisor *supervisor, const struct unit_setting *unit, const char *folder,
+        struct service_manager **ret) {
 
         struct service_manager *m;
         int r;
 
         m = calloc(1, sizeof(*m));
-        if (!m)
+        if (!m) {
+                fprintf(stderr, "luo-emulate: out of memory.\n");
                 return -ENOMEM;
+        }
         *m = (struct service_manager) {
                 .supervisor = supervisor,
                 .unit = unit,
@@ -105,8 +124,10 @@ int service_manager_new(
                         m->listen_fds[i] = -1;
         }
         if (r >= 0)
-                r = make_socket(m);
+                r = make_socket(m, folder);
         if (r < 0) {
+                fprintf(stderr, "luo-emulate: cannot make the NOTIFY_SOCKET %s/" SOCKET_NAME ": %s.\n",
+                        folder, strerror(-r));
                 service_manager_free(m);
                 return r;
         }
@@ -135,12 +156,6 @@ struct service_manager *service_manager_free(struct service_manager *m) {
         fd_store_done(&m->store);
         close_fd(m->socket);
         close_fd(m->epoll);
-        if (m->folder) {
-                if (m->address.sun_path[0])
-                        (void) unlink(m->address.sun_path);
-                (void) rmdir(m->folder);
-                free(m->folder);
-        }
         free(m);
         return NULL;
 }
@@ -457,9 +472,11 @@ static void remove_by_name(struct service_manager *m, const char *name) {
 /* Takes the fds that it stores out of the array, by -1. */
 static void store(struct service_manager *m, int fds[], size_t n_fds, const char *name, bool poll) {
         for (size_t i = 0; i < n_fds; i++) {
+                /* LUO's files cannot be polled */
+                bool is_pollable = poll && !object_find(m->supervisor, getpid(), fds[i]);
                 int r;
 
-                r = fd_store_add(&m->store, fds[i], name, poll, false);
+                r = fd_store_add(&m->store, fds[i], name, is_pollable, false);
                 trace_entry(m, r == 0 ? "fdstore-duplicate" : "fdstore-add", name, r);
                 if (r > 0)
                         fds[i] = -1;
@@ -621,7 +638,8 @@ static bool is_preserved(void *userdata, int fd) {
         struct service_manager *m = userdata;
         struct stat st;
 
-        return fstat(fd, &st) >= 0 && kernel_find_frozen(&m->supervisor->kernel, st.st_dev, st.st_ino);
+        return process_fd_stat(getpid(), fd, &st) >= 0 &&
+                kernel_find_frozen(&m->supervisor->kernel, st.st_dev, st.st_ino);
 }
 
 /* A session that comes back is an entry without a file meanwhile. Returns false if it does not. */
@@ -671,31 +689,57 @@ void service_manager_before_kexec(struct service_manager *m) {
         close_listen_fds(m);
 }
 
+/* Returns 0, or a negative errno, and then it was told on stderr what is lost. */
+static int restore_session(struct service_manager *m, struct stored_fd *entry) {
+        uint8_t name[KERNEL_LUO_NAME_SIZE] = {};
+        struct session *session;
+        int r;
+
+        memcpy(name, entry->session_name, strlen(entry->session_name));
+        free(entry->session_name);
+        entry->session_name = NULL;
+
+        r = kernel_retrieve_session(&m->supervisor->kernel, name, &session);
+        if (r >= 0)
+                r = open_session(m, session);
+        if (r < 0) {
+                fprintf(stderr, "luo-emulate: fd store: the session \"%s\" is lost: %s.\n",
+                        (const char *) name, libluo_strerror(r));
+                return r;
+        }
+
+        entry->fd = r;
+        return 0;
+}
+
 void service_manager_after_kexec(struct service_manager *m) {
+        struct kernel_model *kernel = &m->supervisor->kernel;
+        struct trace *trace = &m->supervisor->trace;
         struct stored_fd *entry, *next;
 
         for (entry = TAILQ_FIRST(&m->store.list); entry; entry = next) {
-                uint8_t name[KERNEL_LUO_NAME_SIZE] = {};
-                struct session *session;
+                bool injected;
                 int r;
 
                 next = TAILQ_NEXT(entry, entries);
-                if (!entry->session_name)
-                        continue;
+                r = faults_check(kernel->faults, kernel->boot, OPERATION_FDSTORE_RESTORE, entry->name, 0);
+                injected = r < 0;
+                if (injected)
+                        fprintf(stderr,
+                                "luo-emulate: fd store: \"%s\" is lost in the kexec, by --fail: %s.\n",
+                                entry->name, strerror(-r));
+                else if (entry->session_name)
+                        r = restore_session(m, entry);
 
-                memcpy(name, entry->session_name, strlen(entry->session_name));
-                free(entry->session_name);
-                entry->session_name = NULL;
+                trace_begin(trace);
+                trace_word(trace, "event", "fdstore-restore");
+                trace_string(trace, "name", entry->name);
+                trace_result(trace, r);
+                if (injected)
+                        trace_word(trace, "injected", "yes");
+                trace_end(trace);
 
-                r = kernel_retrieve_session(&m->supervisor->kernel, name, &session);
-                if (r >= 0)
-                        r = open_session(m, session);
-                if (r >= 0)
-                        entry->fd = r;
-                else {
-                        fprintf(stderr, "luo-emulate: fd store: the session \"%s\" is lost: %s.\n",
-                                (const char *) name, libluo_strerror(r));
+                if (r < 0)
                         fd_store_remove(&m->store, entry);
-                }
         }
 }

@@ -21,9 +21,16 @@ struct unit_setting {
         size_t n_listen_streams;
 };
 
-/* Makes one, with the socket in a new temporary folder. Returns 0 or a negative errno. */
-int service_manager_new(
-        struct supervisor *supervisor, const struct unit_setting *unit, struct service_manager **ret);
+/*
+ * The temporary folder of the socket, which outlives the manager: whoever of several processes is the last removes it.
+ * Returns 0 or a negative errno, and then it was told on stderr.
+ */
+int service_manager_make_folder(char **ret);
+void service_manager_remove_folder(const char *folder);
+
+/* Makes one, with the socket in this folder. Returns 0 or a negative errno, and then it was told on stderr. */
+int service_manager_new(struct supervisor *supervisor, const struct unit_setting *unit, const char *folder,
+        struct service_manager **ret);
 struct service_manager *service_manager_free(struct service_manager *manager);
 
 /*

@@ -78,6 +78,7 @@ static void catch_signals(struct program_setting *ret_setting) {
         (void) sigaction(SIGCHLD, &action, NULL);
         (void) sigaction(SIGALRM, &action, NULL);
         (void) sigaction(SIGPIPE, &ignore, &ret_setting->pipe_action);
+        (void) sigaction(SIGXFSZ, &ignore, &ret_setting->file_size_action);
 
         /*
          * Receiving a notification blocks if its sender was killed after it was announced. The timer ends that, too.
@@ -272,6 +273,13 @@ static void stop_timed_out(struct supervisor *s) {
         end_start(s, BOOT_ENDED_BY_EXIT, 128 + SIGKILL);
 }
 
+static void start_timed_out(struct supervisor *s) {
+        process_kill_descendants();
+        tell(s, "the program has not said READY=1 within %" PRIu64 " s, and was killed",
+                s->plan->start_timeout_usec / USEC_PER_SEC);
+        end_start(s, BOOT_ENDED_BY_EXIT, 128 + SIGKILL);
+}
+
 /* Moves on what does not come by a request or a message. */
 static void advance(
         struct supervisor *s, const struct sock_fprog *filter, const struct program_setting *setting) {
@@ -285,6 +293,8 @@ static void advance(
         if (s->end == BOOT_RUNS && s->phase == PHASE_STARTING && (s->main.pid || s->plan->driver) &&
                 (!s->plan->waits_for_ready || service_manager_is_ready(s->manager)))
                 begin_running(s, filter, setting);
+        else if (s->end == BOOT_RUNS && s->phase == PHASE_STARTING && now_usec() >= s->start_deadline_usec)
+                start_timed_out(s);
         if (s->end != BOOT_RUNS || (s->phase != PHASE_STOPPING && s->phase != PHASE_ENDED))
                 return;
 
@@ -304,9 +314,10 @@ static void serve_start(struct supervisor *s, const struct sock_fprog *filter,
         struct program *programs[] = { &s->main, &s->driver };
 
         for (advance(s, filter, setting); s->end == BOOT_RUNS; advance(s, filter, setting)) {
-                struct pollfd fds[ELEMENTS(programs) + 1] = {
+                struct pollfd fds[ELEMENTS(programs) + 2] = {
                         [ELEMENTS(programs)] = { .fd = s->manager ? service_manager_fd(s->manager) : -1,
                                 .events = POLLIN },
+                        [ELEMENTS(programs) + 1] = { .fd = s->plan->lifeline },
                 };
                 int n;
 
@@ -319,6 +330,10 @@ static void serve_start(struct supervisor *s, const struct sock_fprog *filter,
                 n = ppoll(fds, ELEMENTS(fds), NULL, &setting->signal_mask);
                 if (signal_to_end) {
                         end_start(s, BOOT_ENDED_BY_SIGNAL, 128 + signal_to_end);
+                        break;
+                }
+                if (n > 0 && fds[ELEMENTS(programs) + 1].revents) {
+                        end_start(s, BOOT_ENDED_BY_SIGNAL, 128 + SIGKILL);
                         break;
                 }
                 if (n > 0 && fds[ELEMENTS(programs)].revents)
@@ -388,6 +403,7 @@ static void restart(struct supervisor *s) {
 
 static void kexec(struct supervisor *s) {
         size_t n_sessions = 0, n_files = 0, n_lost;
+        int error = 0;
         struct session *session;
 
         /*
@@ -418,14 +434,14 @@ static void kexec(struct supervisor *s) {
         trace_end(&s->trace);
 
         objects_forget(s);
-        kernel_kexec(&s->kernel, &n_lost);
+        n_lost = kernel_kexec(&s->kernel, &error);
         s->trace.boot = s->kernel.boot;
         s->restart = 0;
         if (n_lost > 0)
                 fprintf(stderr,
-                        "luo-emulate: %zu of %zu preserved files could not be carried over the kexec; "
+                        "luo-emulate: %zu of %zu preserved files could not be carried over the kexec: %s; "
                         "retrieving them fails.\n",
-                        n_lost, n_files);
+                        n_lost, n_files, strerror(-error));
 
         if (s->manager)
                 service_manager_after_kexec(s->manager);
@@ -447,6 +463,18 @@ static int end_of_run(struct supervisor *s) {
                 return EXIT_SUCCESS;
         default:
                 return s->status;
+        }
+}
+
+/* LUO knows no limit on the size of files. */
+static void raise_file_size_limit(struct rlimit *ret_old) {
+        struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+
+        (void) getrlimit(RLIMIT_FSIZE, ret_old);
+        if (setrlimit(RLIMIT_FSIZE, &limit) < 0) {
+                limit = *ret_old;
+                limit.rlim_cur = limit.rlim_max;
+                (void) setrlimit(RLIMIT_FSIZE, &limit);
         }
 }
 
@@ -502,6 +530,8 @@ static bool run_start(struct supervisor *s, const struct sock_fprog *filter,
         s->end = BOOT_RUNS;
         s->phase = PHASE_STARTING;
         s->anybody_left = true;
+        s->start_deadline_usec =
+                s->plan->waits_for_ready ? now_usec() + s->plan->start_timeout_usec : UINT64_MAX;
         r = s->manager ? service_manager_begin(s->manager) : 0;
         if (r < 0)
                 r = EXIT_CANNOT_EMULATE;
@@ -539,6 +569,8 @@ int supervisor_run(struct supervisor *s, const struct plan *plan) {
         if (limit_files(s, &setting.files_limit) < 0)
                 return EXIT_CANNOT_EMULATE;
 
+        raise_file_size_limit(&setting.file_size_limit);
+
         request = malloc(sizes.seccomp_notif);
         r = request ? filter_make(&filter) : -ENOMEM;
         if (r < 0) {
@@ -567,9 +599,9 @@ int supervisor_run(struct supervisor *s, const struct plan *plan) {
 
 /* ----------------------------------------------------------------------------------------------------- setup ---- */
 
-int supervisor_init(struct supervisor *s, struct faults *faults, int trace_fd) {
+int supervisor_init(struct supervisor *s, struct faults *faults, int trace_fd, const char *trace_path) {
         *s = (struct supervisor) {
-                .trace.fd = trace_fd,
+                .trace = { .fd = trace_fd, .path = trace_path },
                 .objects_epoll = -1,
                 .main.listener = -1,
                 .driver.listener = -1,
@@ -579,10 +611,9 @@ int supervisor_init(struct supervisor *s, struct faults *faults, int trace_fd) {
         TAILQ_INIT(&s->object_list);
         kernel_model_init(&s->kernel, faults);
 
-        /* Less than the most an eventfd can count, and nothing that a program would count to by itself */
-        if (getrandom(&s->objects_count, sizeof(s->objects_count), 0) != sizeof(s->objects_count))
+        /* Nothing that a program has in an epoll of its own */
+        if (getrandom(&s->objects_last_id, sizeof(s->objects_last_id), 0) != sizeof(s->objects_last_id))
                 return -errno;
-        s->objects_count = (s->objects_count >> 1) | (UINT64_C(1) << 62);
 
         s->objects_epoll = epoll_create1(EPOLL_CLOEXEC);
         return s->objects_epoll < 0 ? -errno : 0;
@@ -593,4 +624,7 @@ void supervisor_done(struct supervisor *s) {
         hash_table_done(&s->objects);
         kernel_model_done(&s->kernel);
         close_fd(s->objects_epoll);
+        for (size_t i = 0; i < s->n_objects_sources; i++)
+                close_fd(s->objects_sources[i]);
+        free(s->objects_sources);
 }

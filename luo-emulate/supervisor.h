@@ -20,7 +20,7 @@ struct seccomp_notif;
 
 /* The device or a session, as long as anybody has it open. */
 struct object {
-        struct hash_item by_id; /* the id of the eventfd that stands for it */
+        struct hash_item by_id; /* of the epoll that stands for it: what the data of its file is */
         TAILQ_ENTRY(object) objects;
         struct session *session; /* NULL: this is the device */
         bool seen_open;
@@ -37,7 +37,9 @@ struct plan {
         char *stop_post;      /* the same */
         bool waits_for_ready; /* READY=1 */
         int stop_signal;      /* 0: the program ends by itself */
+        uint64_t start_timeout_usec;
         uint64_t stop_timeout_usec;
+        int lifeline; /* hangs up when the run is to end; -1 if there is none */
 };
 
 /* Why a boot ended, or a start in it. */
@@ -66,12 +68,15 @@ struct supervisor {
         struct hash_table objects;
         struct object_list object_list;
         int objects_epoll;
-        uint64_t objects_count; /* what the eventfds count, to tell them from others */
+        int *objects_sources; /* what the objects' own epolls wait for */
+        size_t n_objects_sources;
+        uint64_t objects_last_id;
 
         const struct plan *plan;
         unsigned restart;            /* how often the program was started in this boot before */
         struct program main, driver; /* after the service's end, the second one is what runs then */
         enum phase phase;
+        uint64_t start_deadline_usec;
         uint64_t stop_deadline_usec;
         bool anybody_left; /* of all processes of the program */
 
@@ -83,7 +88,8 @@ struct supervisor {
 };
 
 /* supervisor.c */
-int supervisor_init(struct supervisor *supervisor, struct faults *faults, int trace_fd);
+int supervisor_init(
+        struct supervisor *supervisor, struct faults *faults, int trace_fd, const char *trace_path);
 void supervisor_done(struct supervisor *supervisor);
 
 /* Runs the program. Returns the exit status of the emulator. */

@@ -48,8 +48,13 @@ void trace_end(struct trace *trace) {
         while (done < trace->length) {
                 ssize_t n = write(trace->fd, trace->line + done, trace->length - done);
 
-                if (n < 0 && errno != EINTR)
+                if (n < 0 && errno != EINTR) {
+                        fprintf(stderr, "luo-emulate: cannot write the trace to %s: %s.\n",
+                                trace->path ? trace->path : "stderr", strerror(errno));
+                        trace->failed = true;
+                        trace->fd = -1;
                         return;
+                }
                 if (n > 0)
                         done += (size_t) n;
         }

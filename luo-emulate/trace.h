@@ -10,9 +10,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* One line is put together and then written at once. */
+/* One line is put together and then written at once. What cannot be written is told once on stderr. */
 struct trace {
-        int fd; /* -1: off */
+        int fd;           /* -1: off */
+        const char *path; /* or NULL: stderr */
+        bool failed;      /* it could not be written, and is off since then */
         unsigned boot;
         char line[2048];
         size_t length;

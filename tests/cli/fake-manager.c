@@ -95,6 +95,24 @@ static int on_list_jobs(sd_bus_message *m, void *userdata, sd_bus_error *error) 
                 "kexec.target", "start", "waiting", "/a", "/b");
 }
 
+/* An answer that is an array of a type. */
+static int begin_array(sd_bus_message *m, const char *type, sd_bus_message **reply) {
+        int r;
+
+        r = sd_bus_message_new_method_return(m, reply);
+        return r < 0 ? r : sd_bus_message_open_container(*reply, 'a', type);
+}
+
+/* Sends it if nothing went wrong so far. */
+static int end_array(sd_bus_message *reply, int r) {
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r;
+}
+
 static int on_list_units(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         sd_bus_message *reply = NULL;
         int r;
@@ -102,18 +120,11 @@ static int on_list_units(sd_bus_message *m, void *userdata, sd_bus_error *error)
         (void) userdata;
         (void) error;
         read_state();
-        r = sd_bus_message_new_method_return(m, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "(ssssssouso)");
+        r = begin_array(m, "(ssssssouso)", &reply);
         for (unsigned i = 0; r >= 0 && i < state.n_units; i++)
                 r = sd_bus_message_append(reply, "(ssssssouso)", state.units[i].name, "", "loaded", "active",
                         "running", "", "/a", 0, "", "/b");
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        if (r >= 0)
-                r = sd_bus_send(NULL, reply, NULL);
-        sd_bus_message_unref(reply);
-        return r;
+        return end_array(reply, r);
 }
 
 static int on_dump(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -133,9 +144,7 @@ static int on_dump(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return sd_bus_error_set(
                         error, "org.freedesktop.systemd1.NoSuchUnit", "there is no such unit");
 
-        r = sd_bus_message_new_method_return(m, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "(suuutuusu)");
+        r = begin_array(m, "(suuutuusu)", &reply);
         for (unsigned i = 0; r >= 0 && i < unit->n_fds; i++)
                 r = sd_bus_message_append(reply, "(suuutuusu)", unit->fds[i][0], S_IFREG | 0600, 0, 1,
                         (uint64_t) 1000 + i, 0, 0, unit->fds[i][1], O_RDWR);
@@ -144,12 +153,7 @@ static int on_dump(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (r >= 0 && unit->n_pending > 0)
                 r = sd_bus_message_append(
                         reply, "(suuutuusu)", "pending", 0, 0, 0, (uint64_t) 0, 0, 0, path, 0);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        if (r >= 0)
-                r = sd_bus_send(NULL, reply, NULL);
-        sd_bus_message_unref(reply);
-        return r;
+        return end_array(reply, r);
 }
 
 static int get_count(sd_bus *bus, const char *path, const char *interface, const char *property,

@@ -7,17 +7,20 @@
  */
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <linux/reboot.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -135,22 +138,103 @@ static void test_lifetime_exec(void) {
         close_fd(fd);
 }
 
-static void test_other_eventfd(void) {
+static void test_other_epoll(void) {
         struct kernel_luo_name argument = { .size = sizeof(argument) };
-        int session_fd = create("eventfd"), fd;
+        int epoll = epoll_create1(EPOLL_CLOEXEC), session_fd = create("epoll");
 
-        /* May get the id that the session had */
-        REQUIRE(session_fd >= 0);
-        close_fd(session_fd);
-        fd = eventfd(1, EFD_CLOEXEC);
-        REQUIRE(fd >= 0);
-        CHECK_EQUAL(libluo_internal_ioctl(fd, KERNEL_LUO_GET_NAME, &argument), -ENOTTY);
-        session_fd = create("eventfd");
-        CHECK(session_fd >= 0);
+        REQUIRE(epoll >= 0 && session_fd >= 0);
+        REQUIRE(epoll_ctl(epoll, EPOLL_CTL_ADD, STDERR_FILENO,
+                        &(struct epoll_event) { .events = EPOLLHUP }) == 0 ||
+                errno == EPERM);
+        CHECK(libluo_internal_ioctl(epoll, KERNEL_LUO_GET_NAME, &argument) < 0);
+        CHECK_EQUAL(libluo_fd_is_session(epoll), 0);
         CHECK_EQUAL(libluo_fd_is_session(session_fd), 1);
-        CHECK_EQUAL(libluo_fd_is_session(fd), 0);
-        close_fd(fd);
+        close_fd(epoll);
         close_fd(session_fd);
+}
+
+/* Neither has more than open, ioctl and release */
+static void test_file_operations(void) {
+        int device_fd = open_device(), fds[] = { device_fd, libluo_session_create(device_fd, "operations") };
+        int epoll = epoll_create1(EPOLL_CLOEXEC), event_fd = eventfd(0, EFD_CLOEXEC);
+        uint64_t number = 1;
+
+        REQUIRE(epoll >= 0 && event_fd >= 0);
+        for (size_t i = 0; i < ELEMENTS(fds); i++) {
+                struct pollfd poll_fd = { .fd = fds[i], .events = POLLIN };
+                struct epoll_event event = { .events = EPOLLIN };
+
+                REQUIRE(fds[i] >= 0);
+                CHECK(read(fds[i], &number, sizeof(number)) < 0 && errno == EINVAL);
+                CHECK(write(fds[i], &number, sizeof(number)) < 0 && errno == EINVAL);
+                CHECK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fds[i], 0) == MAP_FAILED && errno == ENODEV);
+                CHECK_EQUAL(poll(&poll_fd, 1, 0), 1);
+                CHECK_EQUAL(poll_fd.revents, POLLIN);
+                CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &event) < 0 && errno == EPERM);
+                CHECK(epoll_ctl(fds[i], EPOLL_CTL_ADD, event_fd, &event) < 0 && errno == EINVAL);
+        }
+
+        CHECK_EQUAL(epoll_ctl(epoll, EPOLL_CTL_ADD, event_fd, &(struct epoll_event) {}), 0);
+        for (size_t i = 0; i < ELEMENTS(fds); i++)
+                close_fd(fds[i]);
+        close_fd(epoll);
+        close_fd(event_fd);
+}
+
+/* More than an epoll can wait for by one file */
+static void test_many_sessions(void) {
+        static int fds[700];
+        int device_fd = open_device();
+        char name[32];
+
+        REQUIRE(device_fd >= 0);
+        for (size_t i = 0; i < ELEMENTS(fds); i++) {
+                (void) snprintf(name, sizeof(name), "many-%zu", i);
+                fds[i] = libluo_session_create(device_fd, name);
+                REQUIRE(fds[i] >= 0);
+        }
+        CHECK_EQUAL(libluo_session_create(device_fd, "many-0"), -EEXIST);
+        CHECK_EQUAL(libluo_session_create(device_fd, "many-699"), -EEXIST);
+        for (size_t i = 0; i < ELEMENTS(fds); i++)
+                close_fd(fds[i]);
+        fds[0] = libluo_session_create(device_fd, "many-0");
+        CHECK(fds[0] >= 0);
+        close_fd(fds[0]);
+        close_fd(device_fd);
+}
+
+static volatile sig_atomic_t n_signals;
+
+static void count_signal(int number) {
+        (void) number;
+        n_signals++;
+}
+
+/* Each call is answered once, whenever the signal comes */
+static void test_signals(void) {
+        struct sigaction action = { .sa_handler = count_signal, .sa_flags = SA_RESTART }, old;
+        struct itimerval interval = { { 0, 200 }, { 0, 200 } };
+        int device_fd = open_device(), memfd = memfd_create("signals", MFD_CLOEXEC);
+        char name[32];
+
+        REQUIRE(device_fd >= 0 && memfd >= 0);
+        REQUIRE(sigaction(SIGALRM, &action, &old) == 0 && setitimer(ITIMER_REAL, &interval, NULL) == 0);
+        for (int i = 0; i < 300; i++) {
+                int session_fd;
+
+                (void) snprintf(name, sizeof(name), "signals-%i", i);
+                session_fd = libluo_session_create(device_fd, name);
+                REQUIRE(session_fd >= 0);
+                CHECK_EQUAL(libluo_session_preserve(session_fd, memfd, 1), 0);
+                close_fd(session_fd);
+                CHECK_EQUAL(pwrite(memfd, "x", 1, i), 1);
+                CHECK_EQUAL(ftruncate(memfd, i + 1), 0);
+        }
+        REQUIRE(setitimer(ITIMER_REAL, &(struct itimerval) {}, NULL) == 0);
+        REQUIRE(sigaction(SIGALRM, &old, NULL) == 0);
+        CHECK(n_signals > 0);
+        close_fd(memfd);
+        close_fd(device_fd);
 }
 
 static void test_no_free_fd(void) {
@@ -353,7 +437,10 @@ static const struct test_case boot_0[] = {
         { "a session is open until the last process ends", test_lifetime_fork },
         { "a session is open while it is in a message", test_lifetime_message },
         { "the device over execve", test_lifetime_exec },
-        { "an eventfd is no session", test_other_eventfd },
+        { "another epoll is no session", test_other_epoll },
+        { "what cannot be done with device and sessions", test_file_operations },
+        { "many sessions", test_many_sessions },
+        { "signals", test_signals },
         { "no free file descriptor", test_no_free_fd },
         { "threads", test_threads },
         { "links in /proc", test_links },

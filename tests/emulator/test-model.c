@@ -133,7 +133,7 @@ static void test_kexec(void) {
         struct session *session, *outgoing;
         struct faults faults = {};
         struct kernel_model kernel;
-        size_t n_lost = 99;
+        int error = 0;
         struct stat st;
         char text[8] = {}, *mapped;
 
@@ -146,8 +146,7 @@ static void test_kexec(void) {
         CHECK(kernel_find_frozen(&kernel, st.st_dev, st.st_ino));
 
         kernel_freeze(&kernel);
-        kernel_kexec(&kernel, &n_lost);
-        CHECK_EQUAL(n_lost, 0);
+        CHECK_EQUAL(kernel_kexec(&kernel, &error), 0);
         CHECK_EQUAL(kernel.boot, 1);
         CHECK(!kernel_find_frozen(&kernel, st.st_dev, st.st_ino));
 
@@ -168,7 +167,7 @@ static void test_kexec(void) {
         back = dup(back);
         CHECK_EQUAL(kernel_finish(&kernel, session), 0);
         CHECK_EQUAL(kernel_preserve(&kernel, outgoing, 1, back), 0);
-        kernel_kexec(&kernel, &n_lost);
+        CHECK_EQUAL(kernel_kexec(&kernel, &error), 0);
         CHECK_EQUAL(kernel_retrieve_session(&kernel, name, &session), 0);
         CHECK_EQUAL(session->n_files, 1);
 

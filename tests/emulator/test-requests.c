@@ -110,7 +110,7 @@ int main(void) {
         struct object *object;
         int failed;
 
-        REQUIRE(supervisor_init(&supervisor, &faults, -1) >= 0 && filter_make(&filter) >= 0);
+        REQUIRE(supervisor_init(&supervisor, &faults, -1, NULL) >= 0 && filter_make(&filter) >= 0);
         REQUIRE(kernel_create_session(&supervisor.kernel, (const uint8_t[KERNEL_LUO_NAME_SIZE]) { "session" },
                         &session) >= 0);
         session_fd = object_new(&supervisor, session, 0, &object);
