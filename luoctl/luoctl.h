@@ -35,6 +35,8 @@ struct arguments {
         bool memfd;
         bool again;
         pid_t process;      /* 0: not given */
+        bool quiet;
+        bool change_owner;
         int session_fd;     /* FIRST_PASSED_FD unless given */
         int fd;             /* -1: not given */
         const char *output; /* NULL: not given */
