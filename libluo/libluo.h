@@ -476,7 +476,7 @@ typedef struct libluo_store libluo_store;
 #define LIBLUO_STORE_ANY_ROOM                                                                                \
         (UINT32_C(1) << 1) /* take a $FDSTORE that is not set for an fd store without limit */
 #define LIBLUO_STORE_LEAVE_FOREIGN (UINT32_C(1) << 2) /* foreign entries remain the caller's */
-#define LIBLUO_STORE_SHARED (UINT32_C(1) << 3)        /* other processes of the service write to the store, too */
+#define LIBLUO_STORE_SHARED (UINT32_C(1) << 3) /* other processes of the service write to the store, too */
 
 /* Flags of libluo_store_put_fd() and libluo_store_put_data(). */
 #define LIBLUO_STORE_NO_POLL (UINT32_C(1) << 0) /* FDPOLL=0: do not drop the entry on EPOLLHUP or EPOLLERR */

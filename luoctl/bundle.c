@@ -39,8 +39,9 @@ static int open_file(const struct arguments *arguments, const char *file) {
 
         copy = content_to_memfd(fd, "luoctl");
         (void) close(fd);
-        return copy < 0 ? -fail(copy, "cannot copy the content of %s: %s", file, error_reason(CALL_COPY, copy))
-                        : copy;
+        return copy < 0
+                ? -fail(copy, "cannot copy the content of %s: %s", file, error_reason(CALL_COPY, copy))
+                : copy;
 }
 
 /* Adds what is given as ENTRY=FILE. Returns 0 or an exit status. */

@@ -151,8 +151,7 @@ static void add_remarks(struct table *table, const libluo_entry *entry) {
 static int print_entries(const libluo_bundle *bundle, bool legend) {
         static const struct column columns[] = { { "TOKEN", true }, { "NAME", false }, { "ACCESS", false },
                 { "MODE", false }, { "OWNER", false }, { "OFFSET", true }, { "SIZE", true },
-                { "ALLOCATED", true }, { "HOLES", true }, { "MEMORY", true },
-                { "REMARKS", false } };
+                { "ALLOCATED", true }, { "HOLES", true }, { "MEMORY", true }, { "REMARKS", false } };
         struct table table = { .columns = columns, .n_columns = ELEMENTS(columns) };
         int r;
 

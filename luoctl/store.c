@@ -81,7 +81,8 @@ static int open_source(const struct arguments *arguments) {
 
         fd = content_to_memfd(source, name);
         (void) close(source);
-        return fd < 0 ? -fail(fd, "cannot copy the content of %s: %s", file, error_reason(CALL_COPY, fd)) : fd;
+        return fd < 0 ? -fail(fd, "cannot copy the content of %s: %s", file, error_reason(CALL_COPY, fd))
+                      : fd;
 }
 
 static bool name_is_valid(const char *name) {
@@ -135,7 +136,8 @@ static int find_entry(const libluo_store *store, const char *name, bool quiet) {
                         continue;
                 if (found >= 0)
                         return -fail(-ENOTUNIQ,
-                                "\"%s\": several are stored under this name, see \"luoctl store list\"", name);
+                                "\"%s\": several are stored under this name, see \"luoctl store list\"",
+                                name);
                 found = entry.fd;
         }
 
