@@ -49,7 +49,7 @@ static void read_name(const char *pid, char *ret_name, size_t name_size) {
         int fd;
 
         (void) snprintf(path, sizeof(path), "/proc/%.20s/comm", pid);
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        fd = RETRY(open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY));
         if (fd >= 0)
                 n = read(fd, ret_name, name_size - 1);
         close_fd(fd);

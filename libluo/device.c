@@ -21,13 +21,11 @@ LIBLUO_PUBLIC int libluo_device_open(uint64_t busy_timeout_usec) {
                 uint64_t elapsed;
                 int fd;
 
-                fd = open(LUO_DEVICE, O_RDWR | O_CLOEXEC | O_NOCTTY);
+                fd = RETRY(open(LUO_DEVICE, O_RDWR | O_CLOEXEC | O_NOCTTY));
                 if (fd >= 0)
                         return fd;
 
                 switch (errno) {
-                case EINTR:
-                        continue;
                 case ENOENT:
                 case ENXIO:
                 case ENODEV:

@@ -53,7 +53,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case ENAMETOOLONG:
                 return "the session name is too long";
         case ENOBUFS:
-                return "the fd store has no room or is off; raise FileDescriptorStoreMax= of the unit";
+                return "the fd store has no room for it; raise FileDescriptorStoreMax= of the unit";
         case ENODATA:
                 return "the file could not be preserved by the previous system";
         case ENODEV:
@@ -62,6 +62,8 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
                 return "there is nothing of that name or token";
         case ENOLINK:
                 return "the file is in a shared session that was not given";
+        case ENOMEDIUM:
+                return "the service manager says of no fd store ($FDSTORE is not set); set FileDescriptorStoreMax= of the unit";
         case ENOMEM:
                 return "out of memory";
         case ENOSPC:

@@ -56,7 +56,7 @@ int libluo_internal_read_link(int fd, char *ret_target, size_t size) {
         ssize_t length;
 
         (void) snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
-        length = readlink(path, ret_target, size - 1);
+        length = RETRY(readlink(path, ret_target, size - 1));
         if (length >= 0) {
                 ret_target[length] = 0;
                 return 0;
@@ -138,7 +138,7 @@ int libluo_internal_open_link(int fd, int open_flags) {
         int r;
 
         (void) snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
-        r = open(path, open_flags | O_CLOEXEC | O_NOCTTY);
+        r = RETRY(open(path, open_flags | O_CLOEXEC | O_NOCTTY));
         if (r >= 0)
                 return r;
 
@@ -171,7 +171,7 @@ static void read_memory(uint64_t *ret_total, uint64_t *ret_available) {
         ssize_t n = -1;
         int fd;
 
-        fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        fd = RETRY(open("/proc/meminfo", O_RDONLY | O_CLOEXEC | O_NOCTTY));
         if (fd >= 0) {
                 n = read(fd, text, sizeof(text) - 1);
                 close_fd(fd);
@@ -295,8 +295,8 @@ static int punch(int fd, uint64_t start, uint64_t end) {
         if (start >= end)
                 return 0;
 
-        return fallocate(
-                fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t) start, (off_t) (end - start));
+        return RETRY(fallocate(
+                fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t) start, (off_t) (end - start)));
 }
 
 /* size: of the file; what an index says of it counts for nothing. Returns false if holes cannot be made. */
@@ -356,9 +356,7 @@ int libluo_internal_read_file(int fd, uint64_t maximum, uint8_t **ret_data, size
         while (done < size) {
                 ssize_t n;
 
-                n = pread(fd, data + done, size - done, (off_t) done);
-                if (n < 0 && errno == EINTR)
-                        continue;
+                n = RETRY(pread(fd, data + done, size - done, (off_t) done));
                 if (n <= 0) {
                         int r = n < 0 && errno == EBADF ? -EACCES : -EBADMSG;
 

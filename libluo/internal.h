@@ -23,6 +23,19 @@
 
 #define ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 
+/*
+ * Once more, if a handler of a signal came in between. The kernel promises that of few of the calls concerned, but what
+ * answers them may be another (luo-emulate, a seccomp profile).
+ */
+#define RETRY(call)                                                                                          \
+        ({                                                                                                   \
+                __typeof__(call) retry_result;                                                               \
+                do                                                                                           \
+                        retry_result = (call);                                                               \
+                while (retry_result < 0 && errno == EINTR);                                                  \
+                retry_result;                                                                                \
+        })
+
 /* ioctl.c: the only place that calls ioctl(2). Returns 0 or a negative errno, straight from the kernel. */
 int libluo_internal_ioctl(int fd, unsigned long request, void *argument);
 
@@ -206,6 +219,12 @@ int libluo_internal_sealed_memfd(const char *name, const void *data, size_t size
 int libluo_internal_notify(const char *state, int fd);
 int libluo_internal_notify_barrier(uint64_t timeout_usec);
 int libluo_internal_notify_barrier_fd(uint64_t timeout_usec);
+
+/*
+ * notify.c: asks the service manager whether it takes one more file descriptor for this service. Returns 0, -ENOBUFS if
+ * not, or the errors of libluo_store_barrier().
+ */
+int libluo_internal_notify_ask_room(void);
 
 /* True for what FDNAME= of systemd takes: printable ASCII without ":", up to LIBLUO_ENTRY_NAME_MAX bytes. */
 bool libluo_internal_entry_name_is_valid(const char *name, size_t length);

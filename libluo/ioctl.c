@@ -5,7 +5,7 @@
 #include "internal.h"
 
 int libluo_internal_ioctl(int fd, unsigned long request, void *argument) {
-        if (ioctl(fd, request, argument) < 0)
+        if (RETRY(ioctl(fd, request, argument)) < 0)
                 return -errno;
 
         return 0;

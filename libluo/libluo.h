@@ -464,7 +464,7 @@ int libluo_memfd_new(const char *name, uint64_t size, uint32_t flags);
  * where it lives through restarts of the service and, with FileDescriptorStorePreserve=yes in the unit, through
  * kexecs. libsystemd is not needed, and may be used beside it. The unit needs FileDescriptorStoreMax= with room for
  * one entry more than the service keeps, as what replaces an entry is stored before the old one is removed. One
- * process of a service at a time may write to its store.
+ * process of a service writes to its store, or several in turn, each with LIBLUO_STORE_SHARED.
  */
 typedef struct libluo_store libluo_store;
 
@@ -476,6 +476,7 @@ typedef struct libluo_store libluo_store;
 #define LIBLUO_STORE_ANY_ROOM                                                                                \
         (UINT32_C(1) << 1) /* take a $FDSTORE that is not set for an fd store without limit */
 #define LIBLUO_STORE_LEAVE_FOREIGN (UINT32_C(1) << 2) /* foreign entries remain the caller's */
+#define LIBLUO_STORE_SHARED (UINT32_C(1) << 3) /* other processes of the service write to the store, too */
 
 /* Flags of libluo_store_put_fd() and libluo_store_put_data(). */
 #define LIBLUO_STORE_NO_POLL (UINT32_C(1) << 0) /* FDPOLL=0: do not drop the entry on EPOLLHUP or EPOLLERR */
@@ -495,11 +496,17 @@ typedef struct libluo_store_entry {
  * libluo_store_open(): takes over all file descriptors that the service manager passed to this process ($LISTEN_FDS):
  * they get O_CLOEXEC and belong to the store object. Call it once, before threads are started; without
  * LIBLUO_STORE_KEEP_ENVIRONMENT it removes LISTEN_PID, LISTEN_PIDFDID, LISTEN_FDS and LISTEN_FDNAMES from the
- * environment. A process that was passed nothing gets an empty store. Foreign are those that a socket unit may have
- * passed: all before the first one that cannot be (a file of memory, a session, a name with a number). With
+ * environment. A process that was passed nothing gets an empty store; so does a program that a process executes in its
+ * own place, to which nothing is passed on. Foreign are those that a socket unit may have passed: all before the first
+ * one that cannot be (a file of memory, a session, and without LIBLUO_STORE_LEAVE_FOREIGN a name with a number). With
  * LIBLUO_STORE_LEAVE_FOREIGN they are left as they are, and never closed. Where $FDSTORE, of systemd 254, is not set,
  * nothing can be put. LIBLUO_STORE_ANY_ROOM is for earlier versions, which refuse what is too much without a word, so
  * that a put that replaces may then lose both.
+ *
+ * LIBLUO_STORE_SHARED is for a process that does not know all that is in the store, as others have put or removed
+ * something since the service was started. A put then asks the service manager for room, whatever $FDSTORE is, which
+ * takes a twentieth of a second, and takes the place of what others have stored under the name, too; but what is no file
+ * of memory stands beside that. A remove does not fail where nothing is stored.
  *
  * Returns 0, or
  *   -EINVAL  a flag is not valid
@@ -520,8 +527,8 @@ libluo_store *libluo_store_free(libluo_store *store);
 size_t libluo_store_count(const libluo_store *store);
 
 /*
- * libluo_store_get_entry(): describes entry i, counted from 0: those that were passed in their order, then those that
- * were put. Several may have one name. Fills entry_size bytes of *ret_entry, with zeroes where this version has no
+ * libluo_store_get_entry(): describes entry i, counted from 0: those that were passed in their order, which systemd
+ * makes the newest first, then those that were put. Several may have one name. Fills entry_size bytes of *ret_entry, with zeroes where this version has no
  * such field; pass sizeof(libluo_store_entry). Returns 0 or -EINVAL (also: no such entry).
  */
 int libluo_store_get_entry(
@@ -569,8 +576,8 @@ int libluo_store_map_data(
  *   -EROFS     what is stored cannot be written: it is sealed, or was opened for reading
  *   -EINVAL    the name or a flag is not valid, or size is less than four bytes
  *   -EACCES, -EFBIG  as for libluo_memfd_new()
- *   -ENOTCONN, -ENOBUFS, -ETIMEDOUT, -ECOMM, -EAFNOSUPPORT, -EMFILE, -ENFILE, -ENOMEM, -EPROTO  as for
- *              libluo_store_put_fd()
+ *   -ENOTCONN, -ENOBUFS, -ENOMEDIUM, -ETIMEDOUT, -ECOMM, -EAFNOSUPPORT, -EMFILE, -ENFILE, -ENOMEM, -EPROTO  as
+ *              for libluo_store_put_fd()
  */
 int libluo_store_map(libluo_store *store, const char *name, size_t size, uint32_t version, uint32_t flags,
         void **ret_memory);
@@ -585,11 +592,14 @@ int libluo_store_map(libluo_store *store, const char *name, size_t size, uint32_
  * Returns 0, or
  *   -EINVAL      the name or a flag is not valid
  *   -ENOTCONN    there is no service manager ($NOTIFY_SOCKET)
- *   -ENOBUFS     the fd store has no room, or is off ($FDSTORE); nothing was changed. Foreign entries are not counted
+ *   -ENOBUFS     the fd store has no room ($FDSTORE; with LIBLUO_STORE_SHARED the service manager took nothing, which
+ *                may be due to NotifyAccess= of the unit); nothing was changed. Foreign entries are not counted
+ *   -ENOMEDIUM   $FDSTORE is not set: FileDescriptorStoreMax= is not, or systemd is older than 254, see
+ *                LIBLUO_STORE_ANY_ROOM
  *   -EEXIST      this open file is stored under another name, and systemd stores each once: open it anew
  *   -ENOTUNIQ    it is stored under this name already, with others, and cannot be stored twice as it is no file of
  *                memory
- *   -ETIMEDOUT   the service manager's socket was full for a minute
+ *   -ETIMEDOUT   the service manager's socket was full for a minute, or with LIBLUO_STORE_SHARED it did not answer
  *   -ECOMM       the service manager's socket does not take the message
  *   -EAFNOSUPPORT  $NOTIFY_SOCKET is of a kind that cannot pass file descriptors, or this process may have no AF_UNIX
  *                  sockets (RestrictAddressFamilies= of the unit)
@@ -598,19 +608,19 @@ int libluo_store_map(libluo_store *store, const char *name, size_t size, uint32_
 int libluo_store_put_fd(libluo_store *store, const char *name, int fd, uint32_t flags);
 
 /*
- * libluo_store_put_data(): stores a copy of size bytes under a name, in a memfd that is sealed against all change.
- * flags are LIBLUO_STORE_ADD or 0. Returns 0, or
+ * libluo_store_put_data(): stores a copy of size bytes under a name, in a memfd that is sealed against all change, and
+ * read from its start. flags are LIBLUO_STORE_ADD or 0. Returns 0, or
  *   -EFAULT  data is not size bytes of memory that can be read
  *   -EFBIG   over the process's limit of file sizes
- *   -ENOTCONN, -ENOBUFS, -ETIMEDOUT, -ECOMM, -EAFNOSUPPORT, -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO  as for
- *            libluo_store_put_fd()
+ *   -ENOTCONN, -ENOBUFS, -ENOMEDIUM, -ETIMEDOUT, -ECOMM, -EAFNOSUPPORT, -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO
+ *            as for libluo_store_put_fd()
  */
 int libluo_store_put_data(
         libluo_store *store, const char *name, const void *data, size_t size, uint32_t flags);
 
 /*
  * libluo_store_remove(): removes all that is stored under a name. Returns 0, the errors of libluo_notify(), or
- *   -ENOENT  nothing is stored under the name
+ *   -ENOENT  nothing is stored under the name; with LIBLUO_STORE_SHARED: it is not one that can be stored
  */
 int libluo_store_remove(libluo_store *store, const char *name);
 

@@ -20,7 +20,7 @@ static int open_unnamed(void) {
         struct statfs sfs;
         int fd;
 
-        fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+        fd = RETRY(open("/dev/shm", O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600));
         if (fd < 0)
                 return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -EACCES;
         if (fstatfs(fd, &sfs) < 0 || sfs.f_type != TMPFS_MAGIC_VALUE) {
@@ -75,7 +75,7 @@ LIBLUO_PUBLIC int libluo_memfd_new(const char *name, uint64_t size, uint32_t fla
         if (fd < 0)
                 return fd;
 
-        if (size > 0 && ftruncate(fd, (off_t) size) < 0) {
+        if (size > 0 && RETRY(ftruncate(fd, (off_t) size)) < 0) {
                 close_fd(fd);
                 return -ENOMEM;
         }
@@ -98,9 +98,7 @@ int libluo_internal_sealed_memfd(const char *name, const void *data, size_t size
         while (size > 0) {
                 ssize_t n;
 
-                n = write(fd, p, size);
-                if (n < 0 && errno == EINTR)
-                        continue;
+                n = RETRY(write(fd, p, size));
                 if (n < 0) {
                         /* What else there is says in one way or another that there is no memory */
                         r = errno == EFAULT || errno == EFBIG ? -errno : -ENOMEM;
@@ -111,7 +109,9 @@ int libluo_internal_sealed_memfd(const char *name, const void *data, size_t size
                 size -= (size_t) n;
         }
 
-        if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+        /* Whoever gets this very open file reads it from its start */
+        if (lseek(fd, 0, SEEK_SET) < 0 ||
+                RETRY(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) < 0) {
                 r = -EPROTO;
                 goto fail;
         }

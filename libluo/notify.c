@@ -171,6 +171,43 @@ int libluo_internal_notify_barrier(uint64_t timeout_usec) {
         return r;
 }
 
+/* No name that an entry can have */
+#define ASK_NAME "libluo~room"
+
+/* How long systemd may take to close what it has refused, which it does in a process of its own */
+#define CLOSE_USEC (USEC_PER_SEC / 20)
+
+/*
+ * What the service manager refuses it refuses without a word, but it closes it, and the other end of a pipe tells. Once
+ * that end is closed it drops what it has taken, too, whatever becomes of this process.
+ */
+int libluo_internal_notify_ask_room(void) {
+        uint64_t until, left;
+        struct pollfd p = {};
+        int fds[2], n, r;
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return LUO_CLOSED_SET(-errno, EMFILE, ENFILE, ENOMEM);
+
+        r = libluo_internal_notify("FDSTORE=1\nFDNAME=" ASK_NAME, fds[1]);
+        close_fd(fds[1]);
+        if (r >= 0)
+                r = libluo_internal_notify_barrier(LUO_NOTIFY_TIMEOUT_USEC);
+        if (r >= 0) {
+                p.fd = fds[0];
+                until = time_after(CLOSE_USEC);
+                do {
+                        (void) time_left(until, &left);
+                        n = poll(&p, 1, (int) ((left + 999) / 1000));
+                } while (n < 0 && errno == EINTR);
+
+                r = n > 0 ? -ENOBUFS : libluo_internal_notify("FDSTOREREMOVE=1\nFDNAME=" ASK_NAME, -1);
+        }
+
+        close_fd(fds[0]);
+        return r;
+}
+
 LIBLUO_PUBLIC int libluo_notify(const char *state) {
         if (!state || !*state)
                 return -EINVAL;

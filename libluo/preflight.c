@@ -40,7 +40,7 @@ static int is_preserved(int fd, mode_t mode_bits, uint32_t seals) {
 
         if (offset < 0) /* sealed, and nothing is allocated */
                 r = -EAGAIN;
-        else if (fallocate(own_fd, mode, offset, 1) >= 0)
+        else if (RETRY(fallocate(own_fd, mode, offset, 1)) >= 0)
                 r = 0;
         else
                 r = errno == EPERM ? 1 : -EAGAIN;

@@ -43,7 +43,9 @@ struct libluo_store {
         struct leftover *leftovers;
         size_t n_leftovers;
         size_t n_foreign;
-        uint64_t maximum; /* of the fd store; UINT64_MAX: there is none */
+        uint64_t maximum; /* of the fd store; UINT64_MAX: not known */
+        bool off;         /* as $FDSTORE says */
+        bool shared;      /* others write to it, and what is known of it may not be all */
 };
 
 /* ------------------------------------------------------------------------------------------------ the index ---- */
@@ -268,11 +270,14 @@ static bool is_this_process(void) {
         return same;
 }
 
-/* What a socket unit may have passed. Such come first, before all that is from the fd store. */
-static bool may_be_foreign(const struct store_entry *e) {
+/*
+ * What a socket unit may have passed. Such come first, before all that is from the fd store. Their names are the
+ * administrator's, and may look like one that libluo has given.
+ */
+static bool may_be_foreign(const struct store_entry *e, bool any_name) {
         char link[64];
 
-        return e->generation == 0 && libluo_internal_is_memory(e->fd) == 0 &&
+        return (any_name || e->generation == 0) && libluo_internal_is_memory(e->fd) == 0 &&
                 libluo_internal_read_link(e->fd, link, sizeof(link)) >= 0 &&
                 strncmp(link, "anon_inode:", strlen("anon_inode:")) != 0;
 }
@@ -292,7 +297,7 @@ static void mark_outdated(struct store_entry *first) {
                                 newest = e;
 
         for (struct store_entry *e = first; e; e = next_entry(e))
-                e->outdated = e->generation != newest->generation;
+                e->outdated = e->generation != newest->generation && !(e->foreign && e->generation > 0);
 }
 
 static int find_outdated(libluo_store *s) {
@@ -312,7 +317,7 @@ static int find_outdated(libluo_store *s) {
 }
 
 /* Notes the fds from LISTEN_FDS_START on. names: separated by ":", or NULL. */
-static int read_passed(libluo_store *s, uint64_t n_fds, const char *names) {
+static int read_passed(libluo_store *s, uint64_t n_fds, const char *names, bool leave_foreign) {
         bool foreign = true;
         int r;
 
@@ -342,7 +347,7 @@ static int read_passed(libluo_store *s, uint64_t n_fds, const char *names) {
                 }
 
                 e->name[parse_generation(e->name, &e->generation)] = 0;
-                foreign = foreign && may_be_foreign(e);
+                foreign = foreign && may_be_foreign(e, leave_foreign);
                 e->foreign = foreign;
                 add_entry(s, e);
 
@@ -370,7 +375,9 @@ static void take_over(libluo_store *s, bool leave_foreign) {
         }
 }
 
-#define OPEN_FLAGS (LIBLUO_STORE_KEEP_ENVIRONMENT | LIBLUO_STORE_ANY_ROOM | LIBLUO_STORE_LEAVE_FOREIGN)
+#define OPEN_FLAGS                                                                                           \
+        (LIBLUO_STORE_KEEP_ENVIRONMENT | LIBLUO_STORE_ANY_ROOM | LIBLUO_STORE_LEAVE_FOREIGN |                \
+                LIBLUO_STORE_SHARED)
 
 LIBLUO_PUBLIC int libluo_store_open(uint32_t flags, libluo_store **ret_store) {
         uint64_t pid, n_fds = 0;
@@ -384,14 +391,17 @@ LIBLUO_PUBLIC int libluo_store_open(uint32_t flags, libluo_store **ret_store) {
         if (!s)
                 return -ENOMEM;
 
-        if (!number_from_environment("FDSTORE", &s->maximum))
-                s->maximum = flags & LIBLUO_STORE_ANY_ROOM ? UINT64_MAX : 0;
+        s->shared = flags & LIBLUO_STORE_SHARED;
+        if (!number_from_environment("FDSTORE", &s->maximum)) {
+                s->maximum = UINT64_MAX;
+                s->off = !(flags & (LIBLUO_STORE_ANY_ROOM | LIBLUO_STORE_SHARED));
+        }
 
         /* For another process: there is nothing for this one */
         if (getenv("LISTEN_FDS") && number_from_environment("LISTEN_PID", &pid) &&
                 pid == (uint64_t) getpid() && is_this_process())
                 r = number_from_environment("LISTEN_FDS", &n_fds)
-                        ? read_passed(s, n_fds, getenv("LISTEN_FDNAMES"))
+                        ? read_passed(s, n_fds, getenv("LISTEN_FDNAMES"), flags & LIBLUO_STORE_LEAVE_FOREIGN)
                         : -EBADMSG;
         if (r >= 0)
                 r = find_outdated(s);
@@ -459,6 +469,13 @@ static int notify_store(const struct store_entry *e, uint64_t generation, int fd
 static int remove_others(libluo_store *s, const char *name, uint64_t keep_generation) {
         struct store_entry *e, *next;
         int r;
+
+        /* What others have put since is under the name itself */
+        if (s->shared && keep_generation != 0) {
+                r = notify("FDSTOREREMOVE", name, 0, "", -1);
+                if (r < 0)
+                        return r;
+        }
 
         for (e = find_entry(s, name); e; e = next) {
                 uint64_t generation = e->generation;
@@ -533,13 +550,18 @@ static int open_anew(int fd) {
  * so the new one is stored under another name, then the old one is removed, and then the new one gets the name. What
  * cannot be opened anew, and so not stored twice, keeps the other name. Should something fail, the next put goes on
  * from there.
+ *
+ * Where others write to the store, there may be nothing to replace, and room for one entry alone: then the last step is
+ * what stores it. Otherwise it is there already, and the service manager leaves it as it is.
  */
 static int replace(libluo_store *s, struct store_entry *e, int fd, uint32_t flags, bool *ret_stored) {
         uint64_t generation = next_generation(s, e->name);
         int r, other_fd;
 
-        other_fd = generation > 0 ? open_anew(fd) : -EOPNOTSUPP;
+        other_fd = s->shared || generation > 0 ? open_anew(fd) : -EOPNOTSUPP;
         if (other_fd >= 0) {
+                if (generation == 0)
+                        generation = 1;
                 /* Before anything is done, as there may be no memory for it */
                 r = add_leftover(s, e->name, generation);
                 if (r < 0) {
@@ -570,7 +592,18 @@ static int replace(libluo_store *s, struct store_entry *e, int fd, uint32_t flag
         if (r < 0)
                 return r;
         e->generation = 0;
-        return remove_others(s, e->name, 0);
+        r = remove_others(s, e->name, 0);
+        return r < 0 || !s->shared ? r : notify_store(e, 0, fd, flags);
+}
+
+/* Whether there is room for one entry more. What is too much the service manager refuses without a word. */
+static int check_room(const libluo_store *s) {
+        if (s->shared)
+                return libluo_internal_notify_ask_room();
+        if (s->off)
+                return -ENOMEDIUM;
+
+        return s->n_entries - s->n_foreign + s->n_leftovers >= s->maximum ? -ENOBUFS : 0;
 }
 
 LIBLUO_PUBLIC int libluo_store_put_fd(libluo_store *store, const char *name, int fd, uint32_t flags) {
@@ -588,14 +621,20 @@ LIBLUO_PUBLIC int libluo_store_put_fd(libluo_store *store, const char *name, int
         same = find_description(store, fd);
         if (same && strcmp(same->name, name) != 0)
                 return -EEXIST;
-        if (same && (flags & LIBLUO_STORE_ADD || !(find_entry(store, name) != same || next_entry(same))))
-                return flags & LIBLUO_STORE_ADD ? 0 : remove_others(store, name, same->generation);
-        if (same && libluo_internal_is_memory(fd) <= 0)
-                return -ENOTUNIQ;
+        if (same && !store->shared) {
+                if (flags & LIBLUO_STORE_ADD || !(find_entry(store, name) != same || next_entry(same)))
+                        return flags & LIBLUO_STORE_ADD ? 0 : remove_others(store, name, same->generation);
+                if (libluo_internal_is_memory(fd) <= 0)
+                        return -ENOTUNIQ;
+        }
 
-        /* What is over the limit is refused without a word, and removing the old entry would then lose both */
-        if (store->n_entries - store->n_foreign + store->n_leftovers >= store->maximum)
-                return -ENOBUFS;
+        r = check_room(store);
+        if (r < 0)
+                return r;
+
+        /* Somebody else may have removed it: if not, nothing happens */
+        if (same && (flags & LIBLUO_STORE_ADD || libluo_internal_is_memory(fd) <= 0))
+                return notify_store(same, same->generation, fd, flags);
 
         r = make_room(store);
         if (r < 0)
@@ -655,12 +694,20 @@ LIBLUO_PUBLIC int libluo_store_put_data(
 }
 
 LIBLUO_PUBLIC int libluo_store_remove(libluo_store *store, const char *name) {
+        uint64_t generation;
+        int r;
+
         if (!store || !name)
                 return -EINVAL;
-        if (!find_entry(store, name))
-                return -ENOENT;
+        if (!store->shared)
+                return find_entry(store, name) ? remove_others(store, name, UINT64_MAX) : -ENOENT;
 
-        return remove_others(store, name, UINT64_MAX);
+        /* Others may have put it, or have ended in the middle of that */
+        if (!name_is_valid(name) && !find_entry(store, name))
+                return -ENOENT;
+        generation = next_generation(store, name);
+        r = notify("FDSTOREREMOVE", name, generation > 0 ? generation : 1, "", -1);
+        return r < 0 ? r : remove_others(store, name, UINT64_MAX);
 }
 
 LIBLUO_PUBLIC int libluo_store_barrier(const libluo_store *store, uint64_t timeout_usec) {

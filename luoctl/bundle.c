@@ -39,7 +39,9 @@ static int open_file(const struct arguments *arguments, const char *file) {
 
         copy = content_to_memfd(fd, "luoctl");
         (void) close(fd);
-        return copy < 0 ? -fail(copy, "cannot copy the content of %s: %s", file, strerror(-copy)) : copy;
+        return copy < 0
+                ? -fail(copy, "cannot copy the content of %s: %s", file, error_reason(CALL_COPY, copy))
+                : copy;
 }
 
 /* Adds what is given as ENTRY=FILE. Returns 0 or an exit status. */
@@ -48,9 +50,6 @@ static int add_operand(const struct arguments *arguments, libluo_bundle_writer *
         libluo_preflight p = {};
         char *name;
         int fd, r;
-
-        if (!equals)
-                return usage_error("\"%s\" is not of the form ENTRY=FILE", operand);
 
         fd = open_file(arguments, equals + 1);
         if (fd < 0)
@@ -64,12 +63,12 @@ static int add_operand(const struct arguments *arguments, libluo_bundle_writer *
         free(name);
 
         if (r == -EINVAL)
-                return fail(r,
+                return usage_error(
                         "\"%.*s\" is no name for an entry: it has to be printable ASCII without \":\", up to %i bytes",
                         (int) (equals - operand), operand, LIBLUO_ENTRY_NAME_MAX);
         if (r == -EOPNOTSUPP && p.verdict != LIBLUO_VERDICT_FINE)
-                return fail(r, "cannot preserve %s: %s; --memfd preserves a copy", equals + 1,
-                        libluo_verdict_to_string(p.verdict));
+                return fail(r, "cannot preserve %s: %s%s", equals + 1, libluo_verdict_to_string(p.verdict),
+                        copy_advice(p.verdict));
         return r < 0 ? fail(r, "cannot preserve %s: %s", equals + 1, error_reason(CALL_PRESERVE, r)) : 0;
 }
 
@@ -102,6 +101,9 @@ int command_bundle_create(const struct arguments *arguments) {
         r = session_check_name(name);
         if (r > 0)
                 return r;
+        for (size_t i = 1; i < arguments->n_operands; i++)
+                if (!strchr(arguments->operands[i], '='))
+                        return usage_error("\"%s\" is not of the form ENTRY=FILE", arguments->operands[i]);
         r = find_program(arguments->program[0], &path);
         if (r > 0)
                 return r;
@@ -127,7 +129,7 @@ int command_bundle_create(const struct arguments *arguments) {
 static int open_bundle(const struct arguments *arguments, libluo_bundle **ret) {
         int r;
 
-        r = session_check(arguments->session_fd);
+        r = session_check(arguments->session_fd, "retrieve");
         if (r > 0)
                 return r;
 
@@ -195,7 +197,13 @@ static int take_entries(const struct arguments *arguments, libluo_bundle *bundle
                         continue;
                 }
 
-                fd = libluo_bundle_take(bundle, i, arguments->again ? LIBLUO_TAKE_AGAIN : 0);
+                fd = libluo_bundle_take(bundle, i,
+                        (arguments->again ? LIBLUO_TAKE_AGAIN : 0) |
+                                (arguments->change_owner ? LIBLUO_TAKE_CHANGE_OWNER : 0));
+                if (fd == -EPERM && !arguments->change_owner)
+                        return fail(fd,
+                                "cannot take entry \"%s\": this user may not give it back to its owner; --change-owner makes it yours",
+                                entry.name);
                 if (fd < 0)
                         return fail(
                                 fd, "cannot take entry \"%s\": %s", entry.name, error_reason(CALL_TAKE, fd));
@@ -241,7 +249,7 @@ int command_bundle_take(const struct arguments *arguments) {
         if (r > 0)
                 return r;
 
-        r = session_check(arguments->session_fd);
+        r = session_check(arguments->session_fd, "retrieve");
         if (r == 0) {
                 /* Out of the way of what is passed: it stays open until all is taken, and ends with this process */
                 with_session.session_fd = fcntl(arguments->session_fd, F_DUPFD_CLOEXEC, FIRST_PASSED_FD);

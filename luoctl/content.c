@@ -106,7 +106,8 @@ int content_print(int fd, const char *output) {
                 if (to_fd < 0) {
                         r = errno;
                         (void) close(from_fd);
-                        return fail(-r, "%s: %s", output, strerror(r));
+                        return fail(-EIO, "%s: %s", output,
+                                strerror(r)); /* not to be taken for: nothing is kept */
                 }
         }
 

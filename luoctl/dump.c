@@ -90,6 +90,7 @@ static void entry_to_json(struct json *json, const libluo_entry *entry) {
         json_unsigned(json, "size", entry->size);
         json_unsigned(json, "allocated", entry->allocated);
         json_unsigned(json, "holes", entry->holes);
+        json_unsigned(json, "memory", entry->memory);
         json_end(json, '{');
 }
 
@@ -150,7 +151,7 @@ static void add_remarks(struct table *table, const libluo_entry *entry) {
 static int print_entries(const libluo_bundle *bundle, bool legend) {
         static const struct column columns[] = { { "TOKEN", true }, { "NAME", false }, { "ACCESS", false },
                 { "MODE", false }, { "OWNER", false }, { "OFFSET", true }, { "SIZE", true },
-                { "ALLOCATED", true }, { "HOLES", true }, { "REMARKS", false } };
+                { "ALLOCATED", true }, { "HOLES", true }, { "MEMORY", true }, { "REMARKS", false } };
         struct table table = { .columns = columns, .n_columns = ELEMENTS(columns) };
         int r;
 
@@ -174,6 +175,7 @@ static int print_entries(const libluo_bundle *bundle, bool legend) {
                         table_add(&table, "%" PRIu64, entry.size);
                         table_add(&table, "%" PRIu64, entry.allocated);
                         table_add(&table, "%" PRIu64, entry.holes);
+                        table_add(&table, "%" PRIu64, entry.memory);
                         add_remarks(&table, &entry);
                 }
         }

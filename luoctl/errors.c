@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <libluo.h>
 
@@ -33,7 +34,7 @@ static const struct {
                 "the session goes into the next system, and has nothing from the previous one" },
         { CALL_BUNDLE, EBADMSG, "the index of the bundle is damaged" },
         { CALL_BUNDLE, EIO, "the kernel could not restore the index of the bundle" },
-        { CALL_BUNDLE, ENOENT, "the session is not a bundle" },
+        { CALL_BUNDLE, ENOENT, "the session has no bundle" },
         { CALL_BUNDLE, EPROTONOSUPPORT,
                 "the index of the bundle uses a feature that this version of libluo does not know" },
         { CALL_INDEX, EBADMSG, "the index is damaged" },
@@ -42,12 +43,13 @@ static const struct {
         { CALL_TAKE, EIO, "the kernel could not restore the file" },
         { CALL_TAKE, ENODATA, "the previous system could not preserve the file" },
         { CALL_TAKE, EOPNOTSUPP, "the file has a seal that this kernel's LUO does not know" },
-        { CALL_STORE, EBADMSG,
-                "$LISTEN_FDS and $LISTEN_FDNAMES do not say what file descriptors this process has" },
+        { CALL_STORE, EBADMSG, "$LISTEN_FDNAMES has not as many names as there are in $LISTEN_FDS" },
+        { CALL_COPY, EACCES,
+                "vm.memfd_noexec forbids memfds that can be written, and /dev/shm takes no files" },
         { CALL_STORE, EEXIST, "this open file is stored under another name" },
         { CALL_STORE, EISNAM, "what is stored under this name is not data that can be read" },
         { CALL_STORE, ENOENT, "nothing is stored under this name" },
-        { CALL_STORE, ENOTUNIQ, "several are stored under this name" },
+        { CALL_STORE, ENOBUFS, "the service manager does not take it, see \"store put\" in luoctl(1)" },
 };
 
 const char *error_reason(enum call call, int error) {
@@ -55,5 +57,9 @@ const char *error_reason(enum call call, int error) {
                 if (reasons[i].call == call && reasons[i].error == -error)
                         return reasons[i].reason;
 
-        return libluo_strerror(error);
+        return call == CALL_COPY ? strerror(-error) : libluo_strerror(error);
+}
+
+const char *copy_advice(libluo_verdict verdict) {
+        return verdict == LIBLUO_VERDICT_SESSION ? "" : "; --memfd preserves a copy";
 }

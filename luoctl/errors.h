@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <libluo.h>
+
 /* An error of libluo may have one reason here and another there. Who knows what was called can say which one it is. */
 
 enum call {
@@ -13,7 +15,11 @@ enum call {
         CALL_INDEX,       /* libluo_bundle_open_index() and libluo_index_features() */
         CALL_TAKE,        /* libluo_bundle_take() */
         CALL_STORE,       /* libluo_store_…() */
+        CALL_COPY,        /* content_to_memfd(), most errors of which are of read(2) and write(2) */
 };
 
 /* What an error of this call means, as a sentence without a full stop. Takes the negative errno; never NULL. */
 const char *error_reason(enum call call, int error);
+
+/* What is said behind the reason why a file cannot be preserved, if a copy of its content could be */
+const char *copy_advice(libluo_verdict verdict);

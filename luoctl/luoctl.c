@@ -26,6 +26,8 @@ enum {
         OPTION_OUTPUT = 1 << 9,
         OPTION_AGAIN = 1 << 10,
         OPTION_ROOT = 1 << 11,
+        OPTION_QUIET = 1 << 12,
+        OPTION_CHANGE_OWNER = 1 << 13,
 };
 
 static const struct {
@@ -44,7 +46,9 @@ static const struct {
         { OPTION_FD, "fd", "FD", "This file descriptor instead of FILE" },
         { OPTION_MEMFD, "memfd", NULL, "Preserve a copy of the content, in a new memfd" },
         { OPTION_AGAIN, "again", NULL, "They were taken before, perhaps by another program" },
+        { OPTION_CHANGE_OWNER, "change-owner", NULL, "Make files your own whose owner cannot be restored" },
         { OPTION_OUTPUT, "output", "FILE", "Write to FILE instead of stdout (-o)" },
+        { OPTION_QUIET, "quiet", NULL, "Say nothing if nothing is stored, the exit status is 7 (-q)" },
         { OPTION_ROOT, "root", "FOLDER", "Look at a system below FOLDER instead" },
 };
 
@@ -71,12 +75,12 @@ static const struct command {
                 OPTION_JSON | OPTION_NO_LEGEND, 1, 1, false, command_dump },
         { "store put", "NAME [FILE]", "In a service: keep a copy of a file in its fd store (-: stdin)",
                 OPTION_FD, 1, 2, false, command_store_put },
-        { "store get", "NAME", "In a service: write the content of what was kept to stdout", OPTION_OUTPUT, 1,
-                1, false, command_store_get },
+        { "store get", "NAME", "In a service: write the content of what was kept to stdout",
+                OPTION_OUTPUT | OPTION_QUIET, 1, 1, false, command_store_get },
         { "store list", "", "In a service: list what it was given of its fd store",
                 OPTION_JSON | OPTION_NO_LEGEND, 0, 0, false, command_store_list },
-        { "store path", "NAME", "In a service: show a path that opens what was kept", 0, 1, 1, false,
-                command_store_path },
+        { "store path", "NAME", "In a service: show a path that opens what was kept", OPTION_QUIET, 1, 1,
+                false, command_store_path },
         { "store remove", "NAME", "In a service: remove something from its fd store", 0, 1, 1, false,
                 command_store_remove },
         { "bundle create", "NAME ENTRY=FILE... -- PROGRAM...",
@@ -85,7 +89,7 @@ static const struct command {
         { "bundle list", "", "List the entries of the bundle in an incoming session",
                 OPTION_SESSION | OPTION_JSON | OPTION_NO_LEGEND, 0, 0, false, command_bundle_list },
         { "bundle take", "[ENTRY...] -- PROGRAM...", "Run a program with the files of a bundle, as they were",
-                OPTION_SESSION | OPTION_AGAIN, 0, SIZE_MAX, true, command_bundle_take },
+                OPTION_SESSION | OPTION_AGAIN | OPTION_CHANGE_OWNER, 0, SIZE_MAX, true, command_bundle_take },
         { "session create", "NAME -- PROGRAM...", "Run a program with a new, outgoing session", 0, 1, 1, true,
                 command_session_create },
         { "session retrieve", "NAME -- PROGRAM...", "Run a program with a session of the previous system", 0,
@@ -269,7 +273,8 @@ static int unknown_command(char *const *operands, size_t n_operands) {
 static int help(char *const *operands, size_t n_operands) {
         const struct command *command = NULL;
 
-        if (n_operands == 0 || find_command(operands, n_operands, &command) > 0)
+        if (n_operands == 0 || find_command(operands, n_operands, &command) > 0 ||
+                (n_operands == 1 && strcmp(operands[0], "help") == 0))
                 print_help(command, NULL);
         else if (n_operands == 1 && is_group(operands[0]))
                 print_help(NULL, operands[0]);
@@ -320,6 +325,12 @@ static int set_option(struct arguments *arguments, int bit, const char *value) {
         case OPTION_ROOT:
                 arguments->root = value;
                 break;
+        case OPTION_QUIET:
+                arguments->quiet = true;
+                break;
+        case OPTION_CHANGE_OWNER:
+                arguments->change_owner = true;
+                break;
         }
 
         return 0;
@@ -337,7 +348,7 @@ static int parse_options(int argc, char *argv[], struct arguments *ret_arguments
                         .val = options[i].bit << 8, /* apart from all characters */
                 };
 
-        while ((c = getopt_long(argc, argv, "hao:", long_options, NULL)) >= 0) {
+        while ((c = getopt_long(argc, argv, "hao:q", long_options, NULL)) >= 0) {
                 switch (c) {
                 case '?':
                         /* getopt_long() has said what is wrong */
@@ -351,6 +362,9 @@ static int parse_options(int argc, char *argv[], struct arguments *ret_arguments
                         break;
                 case 'o':
                         c = OPTION_OUTPUT;
+                        break;
+                case 'q':
+                        c = OPTION_QUIET;
                         break;
                 default:
                         c >>= 8;

@@ -34,7 +34,9 @@ struct arguments {
         bool all;
         bool memfd;
         bool again;
-        pid_t process;      /* 0: not given */
+        pid_t process; /* 0: not given */
+        bool quiet;
+        bool change_owner;
         int session_fd;     /* FIRST_PASSED_FD unless given */
         int fd;             /* -1: not given */
         const char *output; /* NULL: not given */

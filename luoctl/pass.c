@@ -66,6 +66,55 @@ unsigned passed_fds(void) {
         return (unsigned) number;
 }
 
+/* The name of a file descriptor that was passed, of *ret_length bytes */
+static const char *name_of(unsigned i, int *ret_length) {
+        const char *names = getenv("LISTEN_FDNAMES");
+
+        for (; names && i > 0; i--) {
+                names = strchr(names, ':');
+                names = names ? names + 1 : NULL;
+        }
+        if (!names)
+                names = "unknown";
+
+        *ret_length = (int) strcspn(names, ":");
+        return names;
+}
+
+int pass_check(void) {
+        const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+        uint64_t number;
+        int length, r;
+
+        if (!fds)
+                return 0;
+        if (!parse_number(fds, INT32_MAX / 2, &number))
+                return fail(-EBADMSG, "$LISTEN_FDS is no number: \"%s\"", fds);
+        if (number == 0)
+                return 0;
+        if (!pid)
+                return fail(-EBADMSG, "$LISTEN_FDS is set, but not $LISTEN_PID");
+
+        r = pass_inherit();
+        if (r < 0)
+                return fail(r, "%s", strerror(-r));
+        if (passed_fds() == 0)
+                return fail(-EPERM,
+                        "what is stored was passed to process %s ($LISTEN_PID), which this one does not descend from",
+                        pid);
+
+        for (unsigned i = 0; i < passed_fds(); i++)
+                if (fcntl(FIRST_PASSED_FD + (int) i, F_GETFD) < 0) {
+                        const char *name = name_of(i, &length);
+
+                        return fail(-EBADF,
+                                "file descriptor %i (\"%.*s\"), which the service was given, is not open any more",
+                                FIRST_PASSED_FD + (int) i, length, name);
+                }
+
+        return 0;
+}
+
 const char *passed_fd_name(const char *name) {
         for (const char *p = name; *p; p++)
                 if (*p < ' ' || *p >= 127 || *p == ':')

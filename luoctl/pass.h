@@ -13,6 +13,12 @@
  */
 int pass_inherit(void);
 
+/*
+ * The same for what a service was passed, which its script may have closed or handed to a process that does not descend
+ * from it: then says so and returns an exit status.
+ */
+int pass_check(void);
+
 /* How many file descriptors were passed to this process */
 unsigned passed_fds(void);
 

@@ -26,11 +26,11 @@
 int session_check_name(const char *name) {
         if (strcmp(name, LIBLUO_SESSION_SYSTEMD) == 0 ||
                 strncmp(name, LIBLUO_SESSION_UNIT_PREFIX, strlen(LIBLUO_SESSION_UNIT_PREFIX)) == 0)
-                return fail(-EINVAL,
+                return usage_error(
                         "the session name \"%s\" belongs to systemd; take one that is neither \"%s\" nor begins with \"%s\"",
                         name, LIBLUO_SESSION_SYSTEMD, LIBLUO_SESSION_UNIT_PREFIX);
         if (!libluo_session_name_is_valid(name))
-                return fail(-EINVAL, "the session name \"%s\" is not valid: it has to be 1 to %i bytes long",
+                return usage_error("the session name \"%s\" is not valid: it has to be 1 to %i bytes long",
                         name, LIBLUO_SESSION_NAME_MAX);
 
         return 0;
@@ -99,14 +99,14 @@ int command_session_retrieve(const struct arguments *arguments) {
 
 /* ---- with the session that was passed ---- */
 
-int session_check(int fd) {
+int session_check(int fd, const char *origin) {
         int r;
 
         r = libluo_fd_is_session(fd);
         if (r == -EBADF)
                 return fail(r,
-                        "file descriptor %i is not open; run this from the program of \"luoctl session create\", or give --session=",
-                        fd);
+                        "file descriptor %i is not open; run this from the program of \"luoctl session %s\", or give --session=",
+                        fd, origin);
         if (r < 0)
                 return fail(r, "file descriptor %i: %s", fd, libluo_strerror(r));
         if (r == 0)
@@ -142,7 +142,7 @@ static int open_source(const struct arguments *arguments, const char *name) {
 
         fd = content_to_memfd(source, "luoctl");
         (void) close(source);
-        return fd < 0 ? -fail(fd, "cannot copy the content: %s", strerror(-fd)) : fd;
+        return fd < 0 ? -fail(fd, "cannot copy the content: %s", error_reason(CALL_COPY, fd)) : fd;
 }
 
 int command_session_preserve(const struct arguments *arguments) {
@@ -162,7 +162,7 @@ int command_session_preserve(const struct arguments *arguments) {
                 name = "-";
         }
 
-        r = session_check(arguments->session_fd);
+        r = session_check(arguments->session_fd, "create");
         if (r > 0)
                 return r;
 
@@ -175,9 +175,12 @@ int command_session_preserve(const struct arguments *arguments) {
                 (void) libluo_fd_preflight(fd, &p, sizeof(p));
         (void) close(fd);
 
+        if (r == -EOPNOTSUPP && p.verdict != LIBLUO_VERDICT_FINE && name)
+                return fail(r, "cannot preserve %s: %s%s", name, libluo_verdict_to_string(p.verdict),
+                        copy_advice(p.verdict));
         if (r == -EOPNOTSUPP && p.verdict != LIBLUO_VERDICT_FINE)
-                return fail(r, "cannot preserve: %s; --memfd preserves a copy",
-                        libluo_verdict_to_string(p.verdict));
+                return fail(r, "cannot preserve file descriptor %i: %s%s", arguments->fd,
+                        libluo_verdict_to_string(p.verdict), copy_advice(p.verdict));
         if (r < 0)
                 return fail(
                         r, "cannot preserve at token %" PRIu64 ": %s", token, error_reason(CALL_PRESERVE, r));
@@ -192,7 +195,7 @@ int command_session_get(const struct arguments *arguments) {
         r = parse_token(arguments->operands[0], &token);
         if (r > 0)
                 return r;
-        r = session_check(arguments->session_fd);
+        r = session_check(arguments->session_fd, "retrieve");
         if (r > 0)
                 return r;
 
@@ -208,7 +211,7 @@ int command_session_get(const struct arguments *arguments) {
 int command_session_finish(const struct arguments *arguments) {
         int r;
 
-        r = session_check(arguments->session_fd);
+        r = session_check(arguments->session_fd, "retrieve");
         if (r > 0)
                 return r;
 
@@ -221,7 +224,7 @@ int command_session_name(const struct arguments *arguments) {
         struct json j = {};
         int r;
 
-        r = session_check(arguments->session_fd);
+        r = session_check(arguments->session_fd, "create");
         if (r > 0)
                 return r;
 

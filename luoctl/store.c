@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +22,20 @@
 /* The same as that of sd_notify_barrier(3) in systemd-notify(1) */
 #define BARRIER_TIMEOUT_USEC UINT64_C(5000000)
 
-/* Opens the store of the service that this is run in. Returns 0 or an exit status. */
+/*
+ * Opens the store of the service that this is run in. Each call in a script is a process of its own, and knows only
+ * what was passed when the service was started. Returns 0 or an exit status.
+ */
 static int open_store(libluo_store **ret) {
         int r;
 
-        r = pass_inherit();
-        if (r >= 0)
-                r = libluo_store_open(LIBLUO_STORE_KEEP_ENVIRONMENT, ret);
+        r = pass_check();
+        if (r > 0)
+                return r;
+        if (passed_fds() == 0 && !getenv("NOTIFY_SOCKET"))
+                return fail(-ENOTCONN, "this is not run in a service ($NOTIFY_SOCKET is not set)");
+
+        r = libluo_store_open(LIBLUO_STORE_KEEP_ENVIRONMENT | LIBLUO_STORE_SHARED, ret);
         return r < 0 ? fail(r, "%s", error_reason(CALL_STORE, r)) : 0;
 }
 
@@ -35,58 +43,24 @@ static int store_failed(const char *name, int error) {
         return fail(error, "\"%s\": %s", name, error_reason(CALL_STORE, error));
 }
 
-/* Whether an entry of this name was passed, as libluo writes it when it replaces one, too */
-static bool is_passed(const char *name) {
-        const char *names = getenv("LISTEN_FDNAMES");
-        size_t length = strlen(name);
+/* For writing: what is there has to have names */
+static int open_store_to_write(libluo_store **ret) {
+        int r;
 
-        for (const char *end; names && passed_fds() > 0; names = *end ? end + 1 : NULL) {
-                end = strchrnul(names, ':');
-                if ((size_t) (end - names) >= length && strncmp(names, name, length) == 0 &&
-                        (names[length] == '~' || names + length == end))
-                        return true;
-        }
+        r = open_store(ret);
+        if (r > 0 || passed_fds() == 0 || getenv("LISTEN_FDNAMES"))
+                return r;
 
-        return false;
+        libluo_store_free(*ret);
+        return fail(-EBADMSG, "the file descriptors that were passed have no names ($LISTEN_FDNAMES)");
 }
 
-/*
- * Each call in a script is a process of its own, and knows only what was passed when the service was started: not what
- * another call has stored under the name since. libluo would store beside it. So it gets to see an entry of that name,
- * and puts what is new in the place of all that there is, in the order that loses nothing. source_fd is moved out of
- * the way.
- */
-static int assume_stored(const char *name, int *source_fd) {
-        int fd, r;
-
-        for (const char *p = name; *p; p++)
-                if (*p == '~')
-                        return -EINVAL;
-        if (!*name || strlen(name) > LIBLUO_STORE_NAME_MAX || strcmp(passed_fd_name(name), name) != 0)
-                return -EINVAL;
-        if (is_passed(name))
-                return 0;
-
-        if (source_fd && *source_fd <= FIRST_PASSED_FD + (int) passed_fds()) {
-                fd = fcntl(*source_fd, F_DUPFD_CLOEXEC, FIRST_PASSED_FD + (int) passed_fds() + 1);
-                if (fd < 0)
-                        return -errno;
-                (void) close(*source_fd);
-                *source_fd = fd;
-        }
-
-        fd = libluo_memfd_new("luoctl", 0, 0);
-        if (fd < 0)
-                return fd;
-        r = pass_fds(&fd, &name, 1, /* replace= */ false);
-        return r;
-}
-
-/* Where the service manager passes fds without names, all are called that; a further one has no name either */
-static int check_names(void) {
-        return passed_fds() > 0 && !getenv("LISTEN_FDNAMES")
-                ? fail(-EBADMSG, "the file descriptors that were passed have no names ($LISTEN_FDNAMES)")
-                : 0;
+/* Waits for the service manager, and ends the use of the store; result: what came before. Returns an exit status. */
+static int finish_writing(libluo_store *store, const char *name, int result) {
+        if (result >= 0)
+                result = libluo_store_barrier(store, BARRIER_TIMEOUT_USEC);
+        libluo_store_free(store);
+        return result < 0 ? store_failed(name, result) : EXIT_SUCCESS;
 }
 
 /* What is to be stored, as fd for the caller to close, or an exit status as a negative number. */
@@ -107,7 +81,13 @@ static int open_source(const struct arguments *arguments) {
 
         fd = content_to_memfd(source, name);
         (void) close(source);
-        return fd < 0 ? -fail(fd, "cannot copy the content of %s: %s", file, strerror(-fd)) : fd;
+        return fd < 0 ? -fail(fd, "cannot copy the content of %s: %s", file, error_reason(CALL_COPY, fd))
+                      : fd;
+}
+
+static bool name_is_valid(const char *name) {
+        return *name && strlen(name) <= LIBLUO_STORE_NAME_MAX && !strchr(name, '~') &&
+                strcmp(passed_fd_name(name), name) == 0;
 }
 
 int command_store_put(const struct arguments *arguments) {
@@ -117,36 +97,23 @@ int command_store_put(const struct arguments *arguments) {
 
         if (arguments->n_operands > 1 && arguments->fd >= 0)
                 return usage_error("FILE and --fd exclude each other");
+        if (!name_is_valid(name))
+                return usage_error(
+                        "\"%s\" is no name for an entry: it has to be printable ASCII without \":\" and \"~\", 1 to %i bytes",
+                        name, LIBLUO_STORE_NAME_MAX);
 
-        r = pass_inherit();
-        if (r < 0)
-                return fail(r, "%s", strerror(-r));
-        r = check_names();
+        r = open_store_to_write(&store);
         if (r > 0)
                 return r;
         fd = open_source(arguments);
-        if (fd < 0)
+        if (fd < 0) {
+                libluo_store_free(store);
                 return -fd;
-
-        r = assume_stored(name, &fd);
-        if (r == -EINVAL) {
-                (void) close(fd);
-                return fail(r,
-                        "\"%s\" is no name for an entry: it has to be printable ASCII without \":\" and \"~\", 1 to %i bytes",
-                        name, LIBLUO_STORE_NAME_MAX);
-        }
-        r = r < 0 ? fail(r, "%s", strerror(-r)) : open_store(&store);
-        if (r > 0) {
-                (void) close(fd);
-                return r;
         }
 
         r = libluo_store_put_fd(store, name, fd, 0);
-        if (r >= 0)
-                r = libluo_store_barrier(store, BARRIER_TIMEOUT_USEC);
         (void) close(fd);
-        libluo_store_free(store);
-        return r < 0 ? store_failed(name, r) : EXIT_SUCCESS;
+        return finish_writing(store, name, r);
 }
 
 int command_store_remove(const struct arguments *arguments) {
@@ -154,29 +121,12 @@ int command_store_remove(const struct arguments *arguments) {
         libluo_store *store;
         int r;
 
-        r = pass_inherit();
-        if (r < 0)
-                return fail(r, "%s", strerror(-r));
-        r = check_names();
-        if (r > 0)
-                return r;
-
-        r = assume_stored(name, NULL);
-        if (r == -EINVAL)
-                return store_failed(name, -ENOENT);
-        r = r < 0 ? fail(r, "%s", strerror(-r)) : open_store(&store);
-        if (r > 0)
-                return r;
-
-        r = libluo_store_remove(store, name);
-        if (r >= 0)
-                r = libluo_store_barrier(store, BARRIER_TIMEOUT_USEC);
-        libluo_store_free(store);
-        return r < 0 ? store_failed(name, r) : EXIT_SUCCESS;
+        r = open_store_to_write(&store);
+        return r > 0 ? r : finish_writing(store, name, libluo_store_remove(store, name));
 }
 
 /* The number of the file descriptor, which the store owns, or an exit status as a negative number. */
-static int find_entry(const libluo_store *store, const char *name) {
+static int find_entry(const libluo_store *store, const char *name, bool quiet) {
         libluo_store_entry entry;
         int found = -1;
 
@@ -185,23 +135,70 @@ static int find_entry(const libluo_store *store, const char *name) {
                         strcmp(entry.name, name) != 0)
                         continue;
                 if (found >= 0)
-                        return -store_failed(name, -ENOTUNIQ);
+                        return -fail(-ENOTUNIQ,
+                                "\"%s\": several are stored under this name, see \"luoctl store list\"",
+                                name);
                 found = entry.fd;
         }
 
-        return found < 0 ? -store_failed(name, -ENOENT) : found;
+        if (found < 0)
+                return quiet ? -EXIT_NOT_FOUND : -store_failed(name, -ENOENT);
+        return found;
+}
+
+/*
+ * A script may have put a file of its own in the place of what was passed: what "store put" has copied is memory
+ * without a name.
+ */
+static int check_kept(int fd, const char *name) {
+        char path[64], target[PATH_MAX];
+        libluo_preflight p;
+        ssize_t length;
+        int r;
+
+        r = libluo_fd_preflight(fd, &p, sizeof(p));
+        if (r < 0)
+                return fail(r, "file descriptor %i (\"%s\"): %s", fd, name, libluo_strerror(r));
+        if (p.verdict != LIBLUO_VERDICT_TYPE && p.verdict != LIBLUO_VERDICT_NAMED &&
+                p.verdict != LIBLUO_VERDICT_SESSION)
+                return 0;
+
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
+        length = readlink(path, target, sizeof(target) - 1);
+        target[length > 0 ? length : 0] = 0;
+        return fail(-EISNAM, "file descriptor %i (\"%s\") is %s, and no copy that \"store put\" has made", fd,
+                name, length > 0 ? target : "another file");
+}
+
+/* Opens the store, and finds an entry that "store put" has made. Returns 0 or an exit status. */
+static int open_entry(const struct arguments *arguments, libluo_store **ret_store, int *ret_fd) {
+        const char *name = arguments->operands[0];
+        int fd, r;
+
+        r = open_store(ret_store);
+        if (r > 0)
+                return r;
+
+        fd = find_entry(*ret_store, name, arguments->quiet);
+        r = fd < 0 ? -fd : check_kept(fd, name);
+        if (r > 0) {
+                libluo_store_free(*ret_store);
+                return r;
+        }
+
+        *ret_fd = fd;
+        return 0;
 }
 
 int command_store_get(const struct arguments *arguments) {
         libluo_store *store;
         int fd, r;
 
-        r = open_store(&store);
+        r = open_entry(arguments, &store, &fd);
         if (r > 0)
                 return r;
 
-        fd = find_entry(store, arguments->operands[0]);
-        r = fd < 0 ? -fd : content_print(fd, arguments->output);
+        r = content_print(fd, arguments->output);
         libluo_store_free(store);
         return r;
 }
@@ -210,15 +207,13 @@ int command_store_path(const struct arguments *arguments) {
         libluo_store *store;
         int fd, r;
 
-        r = open_store(&store);
+        r = open_entry(arguments, &store, &fd);
         if (r > 0)
                 return r;
 
-        fd = find_entry(store, arguments->operands[0]);
-        if (fd >= 0)
-                printf("/proc/self/fd/%i\n", fd);
+        printf("/proc/self/fd/%i\n", fd);
         libluo_store_free(store);
-        return fd < 0 ? -fd : EXIT_SUCCESS;
+        return EXIT_SUCCESS;
 }
 
 /* The size of what has one, and is not on a server that may not answer. Returns false for others. */

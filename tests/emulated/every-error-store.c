@@ -32,7 +32,7 @@ RUN(memfd_new_nothing) {
         return TRY(libluo_memfd_new(NULL, 0, 0));
 }
 
-enum manager { NO_MANAGER, MANAGER, VSOCK, NOBODY, NO_ROOM };
+enum manager { NO_MANAGER, MANAGER, VSOCK, NOBODY, NO_ROOM, NO_STORE };
 
 /* A store with this file descriptor in it */
 static libluo_store *open_store(int fd) {
@@ -189,8 +189,9 @@ static int use_store(const struct error_case *c, enum manager manager, enum stor
         int manager_fd = -1, r;
         libluo_store *store;
 
-        REQUIRE(setenv("FDSTORE", manager == NO_ROOM ? "1" : "16", 1) == 0);
-        if (manager == MANAGER || manager == NO_ROOM)
+        REQUIRE((manager == NO_STORE ? unsetenv("FDSTORE")
+                                     : setenv("FDSTORE", manager == NO_ROOM ? "1" : "16", 1)) == 0);
+        if (manager == MANAGER || manager == NO_ROOM || manager == NO_STORE)
                 manager_fd = start_manager();
         else if (manager == NO_MANAGER)
                 REQUIRE(unsetenv("NOTIFY_SOCKET") == 0);
@@ -231,6 +232,7 @@ STORE_ALL(barrier_fd, BARRIER_FD)
 STORE_ALL(notify, NOTIFY)
 STORE_ALL(map, MAP)
 STORE(map_full, NO_ROOM, MAP, have.file_fd)
+STORE(map_off, NO_STORE, MAP, have.file_fd)
 STORE(map_passed, MANAGER, MAP_PASSED, have.file_fd)
 STORE(map_large, MANAGER, MAP_LARGE, have.file_fd)
 STORE(map_small, MANAGER, MAP_SMALL, have.file_fd)
@@ -263,6 +265,8 @@ RUN(store_map_data) {
 }
 STORE(put_full, NO_ROOM, PUT, have.file_fd)
 STORE(put_data_full, NO_ROOM, PUT_DATA, have.file_fd)
+STORE(put_off, NO_STORE, PUT, have.file_fd)
+STORE(put_data_off, NO_STORE, PUT_DATA, have.file_fd)
 STORE(put_same, MANAGER, PUT_SAME, have.file_fd)
 STORE(put_bad_name, MANAGER, PUT_BAD_NAME, have.file_fd)
 STORE(put_nothing, MANAGER, PUT_NOTHING, have.file_fd)

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -281,7 +282,7 @@ static void run_hostile_environment(void) {
                 CHECK(!store);
                 CHECK(fcntl(3, F_GETFD) == 0); /* as it was */
         }
-        CHECK_EQUAL(libluo_store_open(8, &(libluo_store *) { NULL }), -EINVAL);
+        CHECK_EQUAL(libluo_store_open(16, &(libluo_store *) { NULL }), -EINVAL);
         CHECK_EQUAL(libluo_store_open(0, NULL), -EINVAL);
 }
 
@@ -432,7 +433,7 @@ static void run_no_room(void) {
         start_manager();
         REQUIRE(unsetenv("FDSTORE") == 0);
         store = open_store();
-        CHECK_EQUAL(libluo_store_put_data(store, "state", "x", 1, 0), -ENOBUFS);
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "x", 1, 0), -ENOMEDIUM);
         check_no_message();
         libluo_store_free(store);
 
@@ -658,6 +659,247 @@ static void run_leave_foreign(void) {
         CHECK(fcntl(5, F_GETFD) < 0);
 }
 
+/* A service manager that reads all there is. */
+static pid_t start_reader(void) {
+        pid_t pid = fork();
+
+        REQUIRE(pid >= 0);
+        if (pid == 0) {
+                struct pollfd p = { .fd = manager_fd, .events = POLLIN };
+                char text[512];
+                int fd;
+
+                while (poll(&p, 1, -1) > 0)
+                        while (receive(text, &fd))
+                                close_fd(fd);
+                _exit(1);
+        }
+        return pid;
+}
+
+/* FileDescriptorName=web~1 is not what libluo has named, and not libluo's to close */
+static void run_leave_foreign_names(void) {
+        libluo_store_entry e;
+        libluo_store *store;
+
+        for (int number = 3; number < 5; number++)
+                REQUIRE(socket(AF_UNIX, SOCK_STREAM, 0) == number);
+        pass_memfd(5, "text");
+        pass_fds("3", "web~1:web~2:state~1");
+        REQUIRE(libluo_store_open(LIBLUO_STORE_LEAVE_FOREIGN, &store) == 0);
+        CHECK_EQUAL(libluo_store_count(store), 3);
+        for (int i = 0; i < 2; i++) {
+                CHECK_EQUAL(libluo_store_get_entry(store, (size_t) i, &e, sizeof(e)), 0);
+                CHECK_EQUAL(e.fd, 3 + i);
+                CHECK_STRING(e.name, "web");
+                CHECK_EQUAL(e.flags, LIBLUO_STORE_ENTRY_FOREIGN);
+        }
+        check_data(store, "state", "text");
+        libluo_store_free(store);
+        CHECK_EQUAL(fcntl(3, F_GETFD), 0);
+        CHECK_EQUAL(fcntl(4, F_GETFD), 0);
+
+        /* Without the flag the second may have replaced the first */
+        pass_fds("2", "web~1:web~2");
+        store = open_store();
+        CHECK_EQUAL(libluo_store_count(store), 1);
+        libluo_store_free(store);
+}
+
+/* What is stored is read from its start by whoever gets the open file itself */
+static void run_offset(void) {
+        libluo_store *store;
+        char text[6] = "";
+        int fd;
+
+        start_manager();
+        give_room("16");
+        store = open_store();
+        CHECK_EQUAL(libluo_store_put_data(store, "data", "hello", 5, 0), 0);
+        fd = libluo_store_get_fd(store, "data", 0);
+        CHECK_EQUAL(read(fd, text, 5), 5);
+        CHECK_STRING(text, "hello");
+        close_fd(fd);
+        libluo_store_free(store);
+}
+
+/*
+ * A service manager with room for so many entries: the names that it has at the end, in order, are written to out_fd
+ * when "END=1" comes.
+ */
+static pid_t start_fd_store(size_t maximum, int out_fd) {
+        enum { MAXIMUM = 8 };
+        char names[MAXIMUM][64] = {};
+        int fds[MAXIMUM];
+        size_t n = 0;
+        pid_t pid;
+
+        REQUIRE(maximum <= MAXIMUM);
+        pid = fork();
+        REQUIRE(pid >= 0);
+        if (pid > 0)
+                return pid;
+
+        for (;;) {
+                struct pollfd p = { .fd = manager_fd, .events = POLLIN };
+                char text[512], *name;
+                int fd;
+
+                REQUIRE(poll(&p, 1, -1) == 1 && receive(text, &fd));
+                name = strstr(text, "FDNAME=");
+                name = name ? name + strlen("FDNAME=") : text;
+                name[strcspn(name, "\n")] = 0;
+                if (strncmp(text, "FDSTORE=1", strlen("FDSTORE=1")) == 0) {
+                        bool same = false;
+
+                        for (size_t i = 0; i < n; i++)
+                                same = same || libluo_internal_same_description(fds[i], fd);
+                        if (!same && n < maximum) {
+                                REQUIRE(strlen(name) < sizeof(names[n]));
+                                strcpy(names[n], name);
+                                fds[n++] = fd;
+                                continue;
+                        }
+                        (void) usleep(1000); /* systemd closes it in another process */
+                } else if (strncmp(text, "FDSTOREREMOVE=1", strlen("FDSTOREREMOVE=1")) == 0) {
+                        size_t kept = 0;
+
+                        for (size_t i = 0; i < n; i++)
+                                if (strcmp(names[i], name) == 0)
+                                        close_fd(fds[i]);
+                                else {
+                                        memmove(names[kept], names[i], sizeof(names[i]));
+                                        fds[kept++] = fds[i];
+                                }
+                        n = kept;
+                } else if (strcmp(text, "END=1") == 0) {
+                        for (size_t i = 0; i < n; i++)
+                                (void) dprintf(out_fd, "%s%s", i > 0 ? " " : "", names[i]);
+                        _exit(0);
+                }
+                close_fd(fd);
+        }
+}
+
+/* What is in the fd store, from its oldest entry on, when it ends */
+static void check_stored(pid_t pid, int in_fd, const char *expected) {
+        char text[512] = "";
+        int status;
+
+        CHECK_EQUAL(libluo_notify("END=1"), 0);
+        REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);
+        CHECK(read(in_fd, text, sizeof(text) - 1) >= 0);
+        CHECK_STRING(text, expected);
+}
+
+/* A process that knows nothing of what others have put since the start, with a store that has just enough room */
+static int put_shared(const char *name, const char *data) {
+        libluo_store *store;
+        int r;
+
+        REQUIRE(libluo_store_open(LIBLUO_STORE_SHARED, &store) == 0);
+        r = data ? libluo_store_put_data(store, name, data, strlen(data), 0)
+                 : libluo_store_remove(store, name);
+        libluo_store_free(store);
+        return r;
+}
+
+static void run_shared(void) {
+        int fds[2], socket_fd;
+        libluo_store *store;
+        pid_t pid;
+
+        start_manager();
+        REQUIRE(unsetenv("FDSTORE") == 0); /* systemd before 254 */
+        REQUIRE(pipe2(fds, O_CLOEXEC) == 0);
+
+        /* Nothing to replace, and room for one */
+        pid = start_fd_store(2, high(dup(fds[1])));
+        CHECK_EQUAL(put_shared("a", "1"), 0);
+        CHECK_EQUAL(put_shared("b", "1"), 0);
+        CHECK_EQUAL(put_shared("c", "1"), -ENOBUFS);
+        CHECK_EQUAL(put_shared("b", "2"), -ENOBUFS);
+        check_stored(pid, fds[0], "a b");
+
+        /* What others have put is replaced, and removed */
+        pid = start_fd_store(2, high(dup(fds[1])));
+        CHECK_EQUAL(put_shared("a", "1"), 0);
+        CHECK_EQUAL(put_shared("a", "2"), 0);
+        check_stored(pid, fds[0], "a");
+        pid = start_fd_store(2, high(dup(fds[1])));
+        CHECK_EQUAL(put_shared("a", "1"), 0);
+        CHECK_EQUAL(put_shared("b", "1"), 0);
+        CHECK_EQUAL(put_shared("a", NULL), 0);
+        CHECK_EQUAL(put_shared("none", NULL), 0);
+        CHECK_EQUAL(put_shared("b~1", NULL), -ENOENT);
+        check_stored(pid, fds[0], "b");
+
+        /* A process that ended in the middle of it */
+        pid = start_fd_store(3, high(dup(fds[1])));
+        socket_fd = memfd_create("x", MFD_CLOEXEC);
+        CHECK_EQUAL(libluo_internal_notify("FDSTORE=1\nFDNAME=a~1", socket_fd), 0);
+        close_fd(socket_fd);
+        CHECK_EQUAL(put_shared("a", "1"), 0);
+        CHECK_EQUAL(put_shared("b", "1"), 0);
+        check_stored(pid, fds[0], "a b");
+        pid = start_fd_store(3, high(dup(fds[1])));
+        socket_fd = memfd_create("x", MFD_CLOEXEC);
+        CHECK_EQUAL(libluo_internal_notify("FDSTORE=1\nFDNAME=a~1", socket_fd), 0);
+        close_fd(socket_fd);
+        CHECK_EQUAL(put_shared("a", NULL), 0);
+        check_stored(pid, fds[0], "");
+
+        /* A socket gets its name, and again */
+        pid = start_fd_store(2, high(dup(fds[1])));
+        socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        REQUIRE(libluo_store_open(LIBLUO_STORE_SHARED, &store) == 0);
+        CHECK_EQUAL(libluo_store_put_fd(store, "socket", socket_fd, 0), 0);
+        CHECK_EQUAL(libluo_store_put_fd(store, "socket", socket_fd, 0), 0);
+        check_stored(pid, fds[0], "socket");
+        libluo_store_free(store);
+
+        /* One that takes nothing at all (NotifyAccess=) */
+        pid = start_fd_store(0, high(dup(fds[1])));
+        CHECK_EQUAL(put_shared("a", "1"), -ENOBUFS);
+        check_stored(pid, fds[0], "");
+}
+
+static volatile sig_atomic_t n_signals;
+
+static void on_signal(int number) {
+        (void) number;
+        n_signals++;
+}
+
+/* Signals without SA_RESTART, in numbers: nothing fails by them */
+static void run_signals(void) {
+        struct itimerval often = { .it_interval = { .tv_usec = 500 }, .it_value = { .tv_usec = 500 } };
+        struct sigaction action = { .sa_handler = on_signal };
+        libluo_store *store;
+        void *memory;
+        pid_t pid;
+
+        start_manager();
+        give_room("500");
+        pid = start_reader();
+        store = open_store();
+        REQUIRE(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &often, NULL) == 0);
+        for (int i = 0; i < 200 || n_signals < 20; i++) {
+                int fd;
+
+                CHECK_EQUAL(libluo_store_put_data(store, "data", "x", 1, 0), 0);
+                fd = libluo_memfd_new("x", 1 << 20, 0);
+                CHECK(fd >= 0);
+                close_fd(fd);
+                CHECK(libluo_store_map(store, "memory", 4096, 1, 0, &memory) >= 0);
+                (void) munmap(memory, 4096);
+        }
+        often = (struct itimerval) {};
+        REQUIRE(setitimer(ITIMER_REAL, &often, NULL) == 0);
+        REQUIRE(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+        libluo_store_free(store);
+}
+
 static void run_several(void) {
         int fds[2], fd;
         libluo_store *store;
@@ -724,24 +966,6 @@ static void run_crash_at_the_end(void) {
         CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~1", false);
         check_no_message();
         libluo_store_free(store);
-}
-
-/* A service manager that reads all there is. */
-static pid_t start_reader(void) {
-        pid_t pid = fork();
-
-        REQUIRE(pid >= 0);
-        if (pid == 0) {
-                struct pollfd p = { .fd = manager_fd, .events = POLLIN };
-                char text[512];
-                int fd;
-
-                while (poll(&p, 1, -1) > 0)
-                        while (receive(text, &fd))
-                                close_fd(fd);
-                _exit(1);
-        }
-        return pid;
 }
 
 /* What was cubic, or quadratic with system calls, took one and a half minutes, and 7 seconds. */
@@ -984,6 +1208,10 @@ IN_CHILD(no_manager)
 IN_CHILD(sessions)
 IN_CHILD(two_sockets)
 IN_CHILD(leave_foreign)
+IN_CHILD(leave_foreign_names)
+IN_CHILD(offset)
+IN_CHILD(shared)
+IN_CHILD(signals)
 IN_CHILD(several)
 IN_CHILD(crash_at_the_end)
 IN_CHILD(many)
@@ -1013,6 +1241,10 @@ static const struct test_case cases[] = {
         { "what is no session", test_sessions },
         { "several passed under one name", test_two_sockets },
         { "foreign entries that stay the caller's", test_leave_foreign },
+        { "foreign entries, whatever their names are", test_leave_foreign_names },
+        { "the offset of data", test_offset },
+        { "a store that others write to", test_shared },
+        { "signals", test_signals },
         { "several under one name", test_several },
         { "a crash before the other name is removed", test_crash_at_the_end },
         { "thousands of names", test_many },

@@ -16,9 +16,10 @@ Failures are exceptions: Error, with errno and libluo's sentence. What holds a f
 context manager. Numbers that do not fit, and objects that were closed, are a ValueError.
 """
 
+from . import _library
 from ._config import VERSION as __version__
 from ._files import FileDescriptor, Loss, Preflight, Verdict, memfd_new, preflight
-from ._library import Error, NotFoundError, TimedOutError, function
+from ._library import Error, NotFoundError, TimedOutError
 from ._store import Entry, Store, notify
 
 __all__ = [
@@ -40,5 +41,5 @@ __all__ = [
 
 def version() -> str:
     """The version of the library in use; that of this module is __version__."""
-    found: str = function("version")().decode()
+    found: str = _library.function("version")().decode()
     return found

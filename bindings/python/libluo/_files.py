@@ -13,7 +13,7 @@ from . import _library
 from ._library import FileDescriptorLike
 
 
-class FileDescriptor:
+class FileDescriptor(_library.Owner):
     """A file descriptor that this object owns: closed by close(), at the end of a "with", or with the object.
 
     It can be given to whatever takes an object with a fileno(). What wants the file descriptor for itself gets it by

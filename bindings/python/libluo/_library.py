@@ -16,6 +16,7 @@ from . import _config
 STORE_KEEP_ENVIRONMENT = 1 << 0
 STORE_ANY_ROOM = 1 << 1
 STORE_LEAVE_FOREIGN = 1 << 2
+STORE_SHARED = 1 << 3
 STORE_NO_POLL = 1 << 0
 STORE_ADD = 1 << 1
 STORE_ENTRY_FOREIGN = 1 << 0
@@ -151,8 +152,20 @@ FileDescriptorLike = Union[int, HasFileno]
 
 def fileno(file: FileDescriptorLike) -> int:
     """The number of a file descriptor."""
+    if isinstance(file, bool) or not (isinstance(file, int) or hasattr(file, "fileno")):
+        raise TypeError(f"not a file descriptor, nor an object with a fileno(): {file!r}")
     fd = file if isinstance(file, int) else file.fileno()
     return number("the file descriptor", fd, 31)
+
+
+class Owner:
+    """What owns something that exists once: a second object that owns it, too, would free it a second time."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, _: object) -> Any:
+        """Refuses copy.copy(), copy.deepcopy() and pickle."""
+        raise TypeError(f"a {type(self).__name__} cannot be copied")
 
 
 def number(what: str, value: int, bits: int) -> int:
@@ -165,6 +178,8 @@ def number(what: str, value: int, bits: int) -> int:
 
 def text(string: str) -> bytes:
     """A string for the library, to which it ends at a NUL."""
+    if not isinstance(string, str):
+        raise TypeError(f"not a str: {string!r}")
     if "\0" in string:
         raise ValueError("there is a NUL in the string")
     return os.fsencode(string)
@@ -176,4 +191,4 @@ def microseconds(seconds: float | None) -> int:
         return (1 << 64) - 1
     if not seconds >= 0:
         raise ValueError(f"the time is negative: {seconds}")
-    return min(int(seconds * 1_000_000), (1 << 64) - 2)
+    return (1 << 64) - 2 if seconds >= (1 << 64) / 1_000_000 else int(seconds * 1_000_000)

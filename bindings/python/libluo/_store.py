@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     # collections.abc.Buffer is there since Python 3.12
     BytesLike = Union[bytes, bytearray, memoryview]
 
+# poll(2) takes no more milliseconds; waiting goes in steps
+_POLL_MAX = 3_600_000
+
 # Of Python's copy of the environment, too: the library removes them from that of C
 _LISTEN_VARIABLES = ("LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
@@ -58,24 +61,33 @@ def _mapped(address: int | None, size: int) -> memoryview:
     return memoryview(array).cast("B")
 
 
-class Store:
+class Store(_library.Owner):
     """What a service has in the fd store of the service manager, by names.
 
     It lives through restarts of the service and, with FileDescriptorStorePreserve=yes in the unit, through kexecs. The
     unit needs FileDescriptorStoreMax= with room for one entry more than the service keeps. Iteration gives all entries:
     those that were passed to the process in their order, then those that were put.
 
-    Errors of the library are raised as Error, see there. A store may be used by any number of threads, one process of a
-    service at a time may write to its store.
+    Errors of the library are raised as Error, see there. A store may be used by any number of threads. One process of a
+    service writes to its store, or several in turn, each with shared. A store cannot be copied.
     """
 
-    def __init__(self, *, keep_environment: bool = False, any_room: bool = False, leave_foreign: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        keep_environment: bool = False,
+        any_room: bool = False,
+        leave_foreign: bool = False,
+        shared: bool = False,
+    ) -> None:
         """Takes over all file descriptors that the service manager passed to this process. To be done once.
 
         keep_environment: leave LISTEN_FDS and its kin in the environment.
         any_room: take a $FDSTORE that is not set for an fd store without limit, as before systemd 254.
         leave_foreign: file descriptors that a socket unit may have passed remain the caller's. They are in the store,
         and not closed by it.
+        shared: other processes of the service write to the store, too. A put asks the service manager for room, which
+        takes a twentieth of a second, and takes the place of what others have put.
 
         See libluo_store_open(3).
         """
@@ -86,6 +98,7 @@ class Store:
             (_library.STORE_KEEP_ENVIRONMENT if keep_environment else 0)
             | (_library.STORE_ANY_ROOM if any_room else 0)
             | (_library.STORE_LEAVE_FOREIGN if leave_foreign else 0)
+            | (_library.STORE_SHARED if shared else 0)
         )
         check(function("store_open")(flags, byref(handle)))
         self._handle = handle
@@ -215,8 +228,9 @@ class Store:
         with self.barrier_fd(timeout) as fd:
             poll = select.poll()
             poll.register(fd.fileno(), 0)
-            if not poll.poll(None if end is None else max(0.0, end - time.monotonic()) * 1000):
-                raise _library.error(errno.ETIMEDOUT)
+            while not poll.poll(_POLL_MAX if end is None else min(max(0.0, end - time.monotonic()) * 1000, _POLL_MAX)):
+                if end is not None and time.monotonic() >= end:
+                    raise _library.error(errno.ETIMEDOUT)
 
     def barrier_fd(self, timeout: float | None = 0) -> FileDescriptor:
         """The same for an event loop: a file descriptor that gets POLLHUP when all was handled.
