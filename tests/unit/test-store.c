@@ -774,7 +774,8 @@ static pid_t start_fd_store(size_t maximum, int out_fd) {
                         n = kept;
                 } else if (strcmp(text, "END=1") == 0) {
                         for (size_t i = 0; i < n; i++)
-                                (void) dprintf(out_fd, "%s%s", i > 0 ? " " : "", names[i]);
+                                (void) dprintf(out_fd, "%s ", names[i]);
+                        (void) dprintf(out_fd, ".");
                         _exit(0);
                 }
                 close_fd(fd);
@@ -819,20 +820,20 @@ static void run_shared(void) {
         CHECK_EQUAL(put_shared("b", "1"), 0);
         CHECK_EQUAL(put_shared("c", "1"), -ENOBUFS);
         CHECK_EQUAL(put_shared("b", "2"), -ENOBUFS);
-        check_stored(pid, fds[0], "a b");
+        check_stored(pid, fds[0], "a b .");
 
         /* What others have put is replaced, and removed */
         pid = start_fd_store(2, high(dup(fds[1])));
         CHECK_EQUAL(put_shared("a", "1"), 0);
         CHECK_EQUAL(put_shared("a", "2"), 0);
-        check_stored(pid, fds[0], "a");
+        check_stored(pid, fds[0], "a .");
         pid = start_fd_store(2, high(dup(fds[1])));
         CHECK_EQUAL(put_shared("a", "1"), 0);
         CHECK_EQUAL(put_shared("b", "1"), 0);
         CHECK_EQUAL(put_shared("a", NULL), 0);
         CHECK_EQUAL(put_shared("none", NULL), 0);
         CHECK_EQUAL(put_shared("b~1", NULL), -ENOENT);
-        check_stored(pid, fds[0], "b");
+        check_stored(pid, fds[0], "b .");
 
         /* A process that ended in the middle of it */
         pid = start_fd_store(3, high(dup(fds[1])));
@@ -841,13 +842,13 @@ static void run_shared(void) {
         close_fd(socket_fd);
         CHECK_EQUAL(put_shared("a", "1"), 0);
         CHECK_EQUAL(put_shared("b", "1"), 0);
-        check_stored(pid, fds[0], "a b");
+        check_stored(pid, fds[0], "a b .");
         pid = start_fd_store(3, high(dup(fds[1])));
         socket_fd = memfd_create("x", MFD_CLOEXEC);
         CHECK_EQUAL(libluo_internal_notify("FDSTORE=1\nFDNAME=a~1", socket_fd), 0);
         close_fd(socket_fd);
         CHECK_EQUAL(put_shared("a", NULL), 0);
-        check_stored(pid, fds[0], "");
+        check_stored(pid, fds[0], ".");
 
         /* A socket gets its name, and again */
         pid = start_fd_store(2, high(dup(fds[1])));
@@ -855,13 +856,13 @@ static void run_shared(void) {
         REQUIRE(libluo_store_open(LIBLUO_STORE_SHARED, &store) == 0);
         CHECK_EQUAL(libluo_store_put_fd(store, "socket", socket_fd, 0), 0);
         CHECK_EQUAL(libluo_store_put_fd(store, "socket", socket_fd, 0), 0);
-        check_stored(pid, fds[0], "socket");
+        check_stored(pid, fds[0], "socket .");
         libluo_store_free(store);
 
         /* One that takes nothing at all (NotifyAccess=) */
         pid = start_fd_store(0, high(dup(fds[1])));
         CHECK_EQUAL(put_shared("a", "1"), -ENOBUFS);
-        check_stored(pid, fds[0], "");
+        check_stored(pid, fds[0], ".");
 }
 
 static volatile sig_atomic_t n_signals;
