@@ -71,13 +71,16 @@ available() {
     }
 }
 
-# frees MIB COMMAND...: the machine has that much more memory afterwards, or half of it, as others use some meanwhile
+# frees MIB COMMAND...: the machine has that much more memory afterwards, or most of it
 frees() {
     local mib=$1 before
     shift
+    # What is cached counts as available in part only, and changes meanwhile
+    sync
+    echo 3 >/proc/sys/vm/drop_caches
     before=$(meminfo MemAvailable)
     # Freeing is done when the last reference is gone, which may be a moment later
-    "$@" && eventually available $((before + mib * 1024 / 2))
+    "$@" && eventually available $((before + mib * 1024 * 8 / 10))
 }
 
 # refused COMMAND...: it has to fail
@@ -92,14 +95,17 @@ commands=/run/fd-store-commands
 # As long as no machine takes that works
 answer_time=900
 
-# tell UNIT COMMAND: has a running "commands" service do something, and waits until it is done
-tell() {
+# ask UNIT COMMAND: has a running "commands" service do something, waits until it is done, and prints the answer
+ask() {
     local unit answer=
     unit=$(property "$1" Id)
     timeout "$answer_time" sh -c 'echo "$2" >"$1"' sh "$commands/$unit" "$2" &&
         read -r -t "$answer_time" answer <"$commands/$unit.answer"
-    equal "done" "$answer"
+    printf '%s\n' "$answer"
 }
+
+# tell UNIT COMMAND: and the answer has to be that it is done
+tell() { equal "done" "$(ask "$@")"; }
 
 # passed UNIT ENTRY...: what a "commands" service got at its last start, as "NAME NUMBER KIB ACCESS"
 passed() {
@@ -115,3 +121,6 @@ told_losses() {
     journalctl -b -q -o json MESSAGE_ID=8325b9dc7cfd4cd282d9e5a783200ab7 |
         jq -r --arg prefix "$1" 'select(.UNIT | startswith($prefix)) | "\(.UNIT) \(.FD_NAME // "-")"' | sort
 }
+
+# The shutdown before this boot is in the journal to its end
+last_words() { journalctl -b -1 -q -o cat --no-pager | grep -x "Rebooting with kexec\." >/dev/null; }
