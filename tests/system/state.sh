@@ -75,9 +75,6 @@ available() {
 frees() {
     local mib=$1 before
     shift
-    # What is cached counts as available in part only, and changes meanwhile
-    sync
-    echo 3 >/proc/sys/vm/drop_caches
     before=$(meminfo MemAvailable)
     # Freeing is done when the last reference is gone, which may be a moment later
     "$@" && eventually available $((before + mib * 1024 * 8 / 10))
