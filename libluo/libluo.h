@@ -505,8 +505,8 @@ typedef struct libluo_store_entry {
  *
  * LIBLUO_STORE_SHARED is for a process that does not know all that is in the store, as others have put or removed
  * something since the service was started. A put then asks the service manager for room, whatever $FDSTORE is, which
- * takes a twentieth of a second, and takes the place of what others have stored under the name, too; but what is no file
- * of memory stands beside that. A remove does not fail where nothing is stored.
+ * takes a twentieth of a second or longer, and takes the place of what others have stored under the name, too; but what
+ * is no file of memory stands beside that. A remove does not fail where nothing is stored.
  *
  * Returns 0, or
  *   -EINVAL  a flag is not valid

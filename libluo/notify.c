@@ -2,10 +2,13 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "internal.h"
@@ -145,67 +148,112 @@ int libluo_internal_notify_barrier_fd(uint64_t timeout_usec) {
         return send_barrier(time_after(timeout_usec));
 }
 
-int libluo_internal_notify_barrier(uint64_t timeout_usec) {
-        uint64_t until = time_after(timeout_usec), left;
-        struct pollfd p = {};
-        int n, r = 0;
+/* Waits until the other end of a pipe is closed, or until a time: then once more without waiting. */
+static int wait_closed(int fd, uint64_t until) {
+        struct pollfd p = { .fd = fd };
+        uint64_t left;
+        int n;
 
-        p.fd = send_barrier(until);
-        if (p.fd < 0)
-                return p.fd;
-
-        do {
+        for (;;) {
                 bool more = time_left(until, &left);
 
-                /* Rounded up. Longer waits go in steps, poll(2) takes an int. Without time left it is looked once. */
+                /* Rounded up. Longer waits go in steps, poll(2) takes an int. */
                 if (left > 3600 * USEC_PER_SEC)
                         left = 3600 * USEC_PER_SEC;
                 n = poll(&p, 1, (int) ((left + 999) / 1000));
+                if (n > 0)
+                        return 0;
                 if (n < 0 && errno != EINTR)
-                        r = -ENOMEM;
-                else if (n <= 0 && !more)
-                        r = -ETIMEDOUT;
-        } while (n <= 0 && r == 0);
+                        return -ENOMEM;
+                if (!more)
+                        return -ETIMEDOUT;
+        }
+}
 
-        close_fd(p.fd);
+int libluo_internal_notify_barrier(uint64_t timeout_usec) {
+        uint64_t until = time_after(timeout_usec);
+        int fd, r;
+
+        fd = send_barrier(until);
+        if (fd < 0)
+                return fd;
+
+        r = wait_closed(fd, until);
+        close_fd(fd);
         return r;
 }
 
-/* No name that an entry can have */
-#define ASK_NAME "libluo~room"
-
-/* How long systemd may take to close what it has refused, which it does in a process of its own */
-#define CLOSE_USEC (USEC_PER_SEC / 20)
-
 /*
- * What the service manager refuses it refuses without a word, but it closes it, and the other end of a pipe tells. Once
- * that end is closed it drops what it has taken, too, whatever becomes of this process.
+ * Stores the end of a pipe under a name that no entry can have, and removes it: it is closed if the service manager
+ * refused it, and later if it did not. Returns 1 if it was closed within wait_usec, 0 if after that, and how long the
+ * service manager was busy with it. If this process dies meanwhile, the pipe does, and systemd drops it.
  */
-int libluo_internal_notify_ask_room(void) {
-        uint64_t until, left;
-        struct pollfd p = {};
-        int fds[2], n, r;
+static int ask_once(uint64_t wait_usec, uint64_t *ret_took_usec) {
+        uint64_t start = now_usec(), waited = 0;
+        char message[64];
+        struct stat st;
+        int fds[2], r, closed;
 
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return LUO_CLOSED_SET(-errno, EMFILE, ENFILE, ENOMEM);
 
-        r = libluo_internal_notify("FDSTORE=1\nFDNAME=" ASK_NAME, fds[1]);
+        /* Others may ask at the same time: an inode's number is in use once */
+        if (fstat(fds[1], &st) < 0) {
+                close_fd(fds[0]);
+                close_fd(fds[1]);
+                return -ENOMEM;
+        }
+        (void) snprintf(message, sizeof(message), "FDSTORE=1\nFDNAME=libluo~room%ju", (uintmax_t) st.st_ino);
+
+        r = libluo_internal_notify(message, fds[1]);
         close_fd(fds[1]);
         if (r >= 0)
                 r = libluo_internal_notify_barrier(LUO_NOTIFY_TIMEOUT_USEC);
-        if (r >= 0) {
-                p.fd = fds[0];
-                until = time_after(CLOSE_USEC);
-                do {
-                        (void) time_left(until, &left);
-                        n = poll(&p, 1, (int) ((left + 999) / 1000));
-                } while (n < 0 && errno == EINTR);
+        if (r < 0)
+                goto finish;
 
-                r = n > 0 ? -ENOBUFS : libluo_internal_notify("FDSTOREREMOVE=1\nFDNAME=" ASK_NAME, -1);
+        waited = now_usec();
+        closed = wait_closed(fds[0], time_after(wait_usec));
+        if (closed == -ENOMEM) {
+                r = closed;
+                goto finish;
         }
+        waited = now_usec() - waited;
 
+        if (closed < 0) {
+                (void) snprintf(message, sizeof(message), "FDSTOREREMOVE=1\nFDNAME=libluo~room%ju",
+                        (uintmax_t) st.st_ino);
+                r = libluo_internal_notify(message, -1);
+                if (r >= 0)
+                        r = wait_closed(fds[0], time_after(LUO_NOTIFY_TIMEOUT_USEC));
+                if (r < 0)
+                        goto finish;
+                *ret_took_usec = now_usec() - start - waited;
+        }
+        r = closed == 0;
+
+finish:
         close_fd(fds[0]);
         return r;
+}
+
+/*
+ * What the service manager refuses it refuses without a word, but it closes it, in a process of its own: when that
+ * process gets to run nobody can tell. So it is waited for many times as long as it has just taken.
+ */
+int libluo_internal_notify_ask_room(void) {
+        uint64_t wait = 0, took = 0;
+        int r;
+
+        for (;;) {
+                r = ask_once(wait, &took);
+                if (r != 0)
+                        return r < 0 ? r : -ENOBUFS;
+                if (wait > 0 && wait / 5 >= took)
+                        return 0;
+
+                wait = took * 10 > USEC_PER_SEC / 20 ? took * 10 : USEC_PER_SEC / 20;
+        }
 }
 
 LIBLUO_PUBLIC int libluo_notify(const char *state) {
