@@ -66,12 +66,19 @@ LIBLUO_PUBLIC int libluo_session_retrieve(int device_fd, const char *name) {
                 r, EBADF, EBUSY, EINVAL, EMEDIUMTYPE, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM);
 }
 
-/* Refused before anything else happens in an incoming session, and for the fd alone in an outgoing one. */
+/*
+ * A request that no kernel takes: an incoming session refuses to preserve anything (EINVAL), an outgoing one refuses what
+ * is behind the structure (E2BIG). Both happen before the session is locked, which another process may have done for long.
+ */
 int libluo_internal_session_is_outgoing(int session_fd) {
-        struct kernel_luo_fd argument = {
-                .size = sizeof(argument),
-                .fd = -1,
-                .token = UINT64_MAX,
+        struct {
+                struct kernel_luo_fd request;
+                uint64_t too_much;
+        } argument = {
+                .request.size = sizeof(argument),
+                .request.fd = -1,
+                .request.token = UINT64_MAX,
+                .too_much = 1,
         };
         int r;
 
