@@ -197,18 +197,22 @@ uint64_t libluo_internal_holes_cost(const struct stat *st) {
         return S_ISREG(st->st_mode) && full > allocated ? full - allocated : 0;
 }
 
-int libluo_internal_holes_fit(int fd, const struct stat *st) {
-        struct statfs sfs;
-        uint64_t cost = libluo_internal_holes_cost(st), total, available, reserve;
-
-        /* What the kernel refuses for another reason anyway is to be lost for that one */
-        if (cost == 0 || st->st_nlink > 0 ||
-                (uint64_t) st->st_size / (uint64_t) sysconf(_SC_PAGESIZE) >= LUO_PAGES_MAX)
-                return 0;
+uint64_t libluo_memory_for_holes(void) {
+        uint64_t total, available, reserve;
 
         read_memory(&total, &available);
         reserve = total / 32 + (UINT64_C(16) << 20);
-        if (available > reserve && cost <= available - reserve)
+        return available > reserve ? available - reserve : 0;
+}
+
+int libluo_internal_holes_fit(int fd, const struct stat *st) {
+        struct statfs sfs;
+        uint64_t cost = libluo_internal_holes_cost(st);
+
+        /* What the kernel refuses for another reason anyway is to be lost for that one */
+        if (cost == 0 || st->st_nlink > 0 ||
+                (uint64_t) st->st_size / (uint64_t) sysconf(_SC_PAGESIZE) >= LUO_PAGES_MAX ||
+                cost <= libluo_memory_for_holes())
                 return 0;
 
         /* Files of huge pages are refused, too */

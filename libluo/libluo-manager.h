@@ -64,6 +64,13 @@ int libluo_bundle_set_shared(libluo_bundle *bundle, libluo_bundle *shared);
 int libluo_bundle_get_memory(
         const libluo_bundle *bundle, const uint8_t *skip, size_t n_skip, uint64_t *ret_bytes);
 
+/*
+ * libluo_memory_for_holes(): how many bytes of memory the holes of files may take that are preserved now:
+ * libluo_bundle_writer_add() counts one that needs more as lost, and libluo_fd_preflight() says so. Both look at one
+ * file; who has several needs the sum of what they cost.
+ */
+uint64_t libluo_memory_for_holes(void);
+
 /* ------------------------------------------------------------------------------------------------- device ---- */
 
 /*

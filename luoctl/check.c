@@ -10,6 +10,7 @@
 #include "fd-store.h"
 #include "judge.h"
 #include "luoctl.h"
+#include "manager-check.h"
 #include "manager.h"
 #include "process.h"
 #include "verdict.h"
@@ -287,6 +288,61 @@ static void print_stores_json(const struct unit_store *stores, size_t n_stores,
         json_finish();
 }
 
+/* ---- what systemd itself says ---- */
+
+static enum survival survival_from_string(const char *verdict) {
+        return strcmp(verdict, "survives") == 0 ? SURVIVAL_YES
+                : strcmp(verdict, "lost") == 0  ? SURVIVAL_NO
+                                                : SURVIVAL_UNKNOWN;
+}
+
+static void add_checked(struct table *table, const struct checked *c, enum survival survival) {
+        const char *separator = *c->reason ? "; " : "";
+
+        table_add(table, "%s", *c->unit ? c->unit : "-");
+        table_add(table, "%s", *c->name ? c->name : "-");
+        table_add(table, "%s", survival_to_string(survival));
+        if (c->bytes == UINT64_MAX)
+                table_add(table, "-");
+        else
+                table_add(table, "%" PRIu64, c->bytes);
+        table_add(table, "%" PRIu64, c->holes_bytes == UINT64_MAX ? 0 : c->holes_bytes);
+
+        if (*c->limit_unit)
+                table_add(table, "%s%sit cannot be restored below the MemoryMax= of %s", c->reason, separator,
+                        c->limit_unit);
+        else if (survival == SURVIVAL_YES && strcmp(c->kind, "pending") == 0 && c->n_fds != UINT64_MAX)
+                table_add(table, "%" PRIu64 " fds are pending until the unit is started, and are carried on",
+                        c->n_fds);
+        else
+                table_add(table, "%s", *c->reason ? c->reason : "-");
+}
+
+static int print_checked(const struct checked *checked, size_t n, bool legend) {
+        static const struct column columns[] = { { "UNIT", false }, { "NAME", false }, { "SURVIVES", false },
+                { "SIZE", true }, { "SPARSE COST", true }, { "WHY", false } };
+        struct table table = { .columns = columns, .n_columns = ELEMENTS(columns) };
+        struct tally tally = {};
+        int r;
+
+        for (size_t i = 0; i < n; i++) {
+                enum survival survival = survival_from_string(checked[i].verdict);
+                bool pending = strcmp(checked[i].kind, "pending") == 0;
+
+                add_checked(&table, checked + i, survival);
+                tally.n[survival] += pending && checked[i].n_fds != UINT64_MAX ? checked[i].n_fds : 1;
+                if (survival == SURVIVAL_YES && checked[i].holes_bytes != UINT64_MAX)
+                        tally.sparse_cost += checked[i].holes_bytes;
+        }
+
+        r = table_finish(&table, legend);
+        if (r >= 0 && legend) {
+                printf("\n");
+                tally_print(&tally);
+        }
+        return r < 0 ? fail(r, "%s", strerror(-r)) : tally_exit_status(&tally);
+}
+
 int command_check(const struct arguments *arguments) {
         struct unit_store *stores;
         struct verdict *verdicts;
@@ -298,6 +354,21 @@ int command_check(const struct arguments *arguments) {
                 if (arguments->n_operands > 0 || arguments->all)
                         return usage_error("--process cannot be combined with units");
                 return check_process(arguments);
+        }
+
+        /* It knows what is meant to survive, and has the files. But it says nothing of anything else. */
+        if (!arguments->all && !arguments->json && arguments->n_operands == 0) {
+                struct checked *checked;
+                size_t n;
+
+                r = manager_check(&checked, &n);
+                if (r >= 0) {
+                        r = print_checked(checked, n, arguments->legend);
+                        checked_free(checked, n);
+                        return r;
+                }
+                if (r != -EOPNOTSUPP)
+                        return fail(r, "%s", strerror(-r));
         }
 
         r = manager_read_stores(arguments->operands, arguments->n_operands, &stores, &n_stores);

@@ -179,6 +179,41 @@ void run_preflight(char *arguments[] __attribute__((unused))) {
         report("verified %i fds", generation == 0 ? 3 : 2);
 }
 
+/*
+ * One of each thing that check-before-kexec is to tell apart. The file that two services have is in /dev/shm until the
+ * test unlinks it. Whatever comes back is taken as it is.
+ */
+void run_checked(char *arguments[]) {
+        int fd;
+
+        if (generation > 0) {
+                report("verified %i fds", n_passed_fds);
+                return;
+        }
+
+        fd = open("/dev/shm/checked", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (!write_content(fd, 0) || !store(fd, "shared"))
+                WRONG("cannot store");
+        if (atoi(arguments[0]) == 0) {
+                report("verified 1 fds");
+                return;
+        }
+
+        if (!store(new_memfd(0), "plain") || !store(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"))
+                WRONG("cannot store");
+
+        fd = memfd_create("test", MFD_CLOEXEC);
+        if (ftruncate(fd, (off_t) 1 << 36) < 0 || !store(fd, "giant"))
+                WRONG("cannot store");
+
+        /* Not if the kernel has no huge pages */
+        fd = memfd_create("test", MFD_CLOEXEC | MFD_HUGETLB);
+        if (fd >= 0 && !store(fd, "huge"))
+                WRONG("cannot store");
+
+        report("verified %i fds", fd >= 0 ? 5 : 4);
+}
+
 /* One file in the stores of two services: read-write in one of them, read-only in the other. */
 void run_shared(char *arguments[]) {
         bool writes = atoi(arguments[0]) != 0;

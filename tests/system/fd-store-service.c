@@ -16,6 +16,7 @@
  *   fd-store-service UNIT memory MIB    a memfd of that size with something in each page
  *   fd-store-service UNIT sparse MIB    a memfd of that size that is one hole but for its ends
  *   fd-store-service UNIT preflight     a memfd, a sealed one with holes, and a socket, which LUO refuses
+ *   fd-store-service UNIT checked ALL   a file that another service has, too; with ALL=1 also what LUO refuses for any reason
  *   fd-store-service UNIT shared 1      a file that shared 0 stores, too, which reads what this writes into it
  *   fd-store-service UNIT sessions NAME...   a memfd in each of the sessions of LUOSession=NAME..., by way of NAME.next
  *   fd-store-service UNIT hijack        sessions with names that belong to systemd
@@ -70,6 +71,7 @@ static const struct {
         { "memory", 1, run_memory },
         { "sparse", 1, run_sparse },
         { "preflight", 0, run_preflight },
+        { "checked", 1, run_checked },
         { "shared", 1, run_shared },
         { "sessions", -1, run_sessions },
         { "hijack", 0, run_hijack },

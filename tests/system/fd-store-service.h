@@ -50,6 +50,7 @@ void run_unnamed(char *arguments[]);
 void run_mixed(char *arguments[]);
 void run_rights(char *arguments[]);
 void run_preflight(char *arguments[]);
+void run_checked(char *arguments[]);
 void run_shared(char *arguments[]);
 void run_sessions(char *arguments[]);
 void run_hijack(char *arguments[]);
