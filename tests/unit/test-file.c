@@ -153,8 +153,25 @@ static void test_same_description(void) {
         close_fd(file_fd);
 }
 
+static void test_memory_for_holes(void) {
+        uint64_t available = libluo_memory_for_holes();
+        struct stat st;
+        int fd;
+
+        CHECK(available < UINT64_C(1) << 50);
+
+        /* What fits by this fits, what does not, does not; others use memory meanwhile. */
+        fd = sparse_file((off_t) (available / 2));
+        REQUIRE(fstat(fd, &st) == 0);
+        CHECK_EQUAL(libluo_internal_holes_fit(fd, &st), 0);
+        REQUIRE(ftruncate(fd, (off_t) (available * 2 + (UINT64_C(1) << 30))) == 0 && fstat(fd, &st) == 0);
+        CHECK_EQUAL(libluo_internal_holes_fit(fd, &st), -EOVERFLOW);
+        close_fd(fd);
+}
+
 static const struct test_case cases[] = {
         { "finding holes", test_find_holes },
+        { "memory for holes", test_memory_for_holes },
         { "reserved memory is no hole", test_reserved_memory },
         { "giving holes back", test_free_holes },
         { "giving back the last page", test_free_last_page },
