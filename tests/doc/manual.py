@@ -71,7 +71,7 @@ def symbol_versions():
 
 def page_list():
     """{page: [functions that have a link to it]} of docs/man/pages."""
-    lines = (MAN / "pages").read_text().splitlines()
+    lines = (MAN / "pages").read_text().replace("\\\n", "").splitlines()
     return {page: links.split() for page, links in (line.split(":") for line in lines if line and line[0] != "#")}
 
 
@@ -91,7 +91,7 @@ class Page:
 
     def read(self):
         section, function, function_type, example = "", "", "", None
-        for line in self.text.splitlines():
+        for line in self.text.replace("\\\n", "").splitlines():
             macro, _, rest = line.partition(" ")
             words = rest.split()
             if example is not None:
