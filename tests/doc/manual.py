@@ -31,7 +31,8 @@ def functions_of(header):
     found = []
     # Comments and declarations of functions, in turn; anything else in between ends what a comment belongs to
     token = re.compile(
-        rf"/\*(?P<comment>.*?)\*/|^(?P<prototype>\w[\w *]*?\b(?P<name>{FUNCTION})\([^;{{]*\));|(?P<other>\S[^\n]*)", re.S | re.M
+        rf"/\*(?P<comment>.*?)\*/|^(?P<prototype>\w[\w *]*?\b(?P<name>{FUNCTION})\([^;{{]*\));|(?P<other>\S[^\n]*)",
+        re.S | re.M,
     )
     for m in token.finditer(text):
         if m["comment"] is not None:
