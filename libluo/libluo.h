@@ -528,8 +528,9 @@ size_t libluo_store_count(const libluo_store *store);
 
 /*
  * libluo_store_get_entry(): describes entry i, counted from 0: those that were passed in their order, which systemd
- * makes the newest first, then those that were put. Several may have one name. Fills entry_size bytes of *ret_entry, with zeroes where this version has no
- * such field; pass sizeof(libluo_store_entry). Returns 0 or -EINVAL (also: no such entry).
+ * makes the newest first, then those that were put. Several may have one name. Fills entry_size bytes of *ret_entry,
+ * with zeroes where this version has no such field; pass sizeof(libluo_store_entry). Returns 0 or -EINVAL (also: no
+ * such entry).
  */
 int libluo_store_get_entry(
         const libluo_store *store, size_t i, libluo_store_entry *ret_entry, size_t entry_size);

@@ -320,8 +320,8 @@ static char *join_names(const struct service_manager *m) {
 }
 
 /*
- * Descriptors from LISTEN_FDS_START up. Who is where another one belongs moves out of the way first, so that one more is
- * needed at most.
+ * Descriptors from LISTEN_FDS_START up. Who is where another one belongs moves out of the way first, so that one more
+ * is needed at most.
  */
 static int move_fds(int fds[], size_t n) {
         size_t *owners; /* of each place: the index of the one that is there now, plus one */
@@ -534,9 +534,9 @@ static void handle_message(struct service_manager *m, char *message, size_t size
 }
 
 /*
- * sd_listen_fds(3) finds nothing in any other process than $LISTEN_PID, and says nothing about it. Who sends messages and
- * was meant to have the file descriptors, by the look of its environment, hears it here, once for a start. Commands that
- * speak for a shell script are not meant.
+ * sd_listen_fds(3) finds nothing in any other process than $LISTEN_PID, and says nothing about it. Who sends messages
+ * and was meant to have the file descriptors, by the look of its environment, hears it here, once for a start. Commands
+ * that speak for a shell script are not meant.
  */
 static void look_for_missed_fds(struct service_manager *m, pid_t sender) {
         static const char *const commands[] = { "systemd-notify", "luoctl" };

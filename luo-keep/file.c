@@ -251,7 +251,10 @@ static int write_beside(const char *path, const struct content *content) {
         return r;
 }
 
-/* The path of what says that the file at its path counts, and not the one in the store; hidden, as it is not the program's. */
+/*
+ * The path of what says that the file at its path counts, and not the one in the store; hidden, as it is not the
+ * program's.
+ */
 static char *mark_of(const struct file *file) {
         const char *name = strrchr(file->path, '/') + 1;
         char *mark;

@@ -316,8 +316,8 @@ static int check(const struct arguments *arguments, const libluo_store *store) {
 
 /*
  * A file leaves the store when all files are at their paths, and right before the program begins: whatever goes wrong
- * before that has lost nothing. The mark is for --save, which also runs when a start went wrong, and is not told how far it
- * came: what somebody else has at the path must not replace what is stored.
+ * before that has lost nothing. The mark is for --save, which also runs when a start went wrong, and is not told how
+ * far it came: what somebody else has at the path must not replace what is stored.
  */
 static int provide(const struct arguments *arguments, libluo_store *store) {
         int n_passed = (int) pass_count(store, arguments), r = 0;

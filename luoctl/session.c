@@ -26,8 +26,8 @@
 int session_check_name(const char *name) {
         if (strcmp(name, LIBLUO_SESSION_SYSTEMD) == 0 ||
                 strncmp(name, LIBLUO_SESSION_UNIT_PREFIX, strlen(LIBLUO_SESSION_UNIT_PREFIX)) == 0)
-                return usage_error(
-                        "the session name \"%s\" belongs to systemd; take one that is neither \"%s\" nor begins with \"%s\"",
+                return usage_error("the session name \"%s\" belongs to systemd; "
+                                   "take one that is neither \"%s\" nor begins with \"%s\"",
                         name, LIBLUO_SESSION_SYSTEMD, LIBLUO_SESSION_UNIT_PREFIX);
         if (!libluo_session_name_is_valid(name))
                 return usage_error("the session name \"%s\" is not valid: it has to be 1 to %i bytes long",
@@ -105,7 +105,8 @@ int session_check(int fd, const char *origin) {
         r = libluo_fd_is_session(fd);
         if (r == -EBADF)
                 return fail(r,
-                        "file descriptor %i is not open; run this from the program of \"luoctl session %s\", or give --session=",
+                        "file descriptor %i is not open; "
+                        "run this from the program of \"luoctl session %s\", or give --session=",
                         fd, origin);
         if (r < 0)
                 return fail(r, "file descriptor %i: %s", fd, libluo_strerror(r));

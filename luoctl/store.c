@@ -98,8 +98,8 @@ int command_store_put(const struct arguments *arguments) {
         if (arguments->n_operands > 1 && arguments->fd >= 0)
                 return usage_error("FILE and --fd exclude each other");
         if (!name_is_valid(name))
-                return usage_error(
-                        "\"%s\" is no name for an entry: it has to be printable ASCII without \":\" and \"~\", 1 to %i bytes",
+                return usage_error("\"%s\" is no name for an entry: "
+                                   "it has to be printable ASCII without \":\" and \"~\", 1 to %i bytes",
                         name, LIBLUO_STORE_NAME_MAX);
 
         r = open_store_to_write(&store);

@@ -20,8 +20,8 @@
  *   fd-store-service UNIT sessions NAME...   a memfd in each of the sessions of LUOSession=NAME..., by way of NAME.next
  *   fd-store-service UNIT hijack        sessions with names that belong to systemd
  *   fd-store-service UNIT transient     a memfd, and one that is stored with FDPRESERVE=0
- *   fd-store-service UNIT commands run  whatever comes in by /run/fd-store-commands/UNIT, see fd-store-commands.c; the report
- *                                       lists what was passed; "exit" in the place of "run" fails after that
+ *   fd-store-service UNIT commands run  whatever comes in by /run/fd-store-commands/UNIT, see fd-store-commands.c; the
+ *                                       report lists what was passed; "exit" in the place of "run" fails after that
  *   fd-store-service UNIT dead-mount    a folder of a file system whose server does not answer, and a memfd
  *
  *   fd-store-service leave-newer-map    not a service: before a kexec, what a later systemd might leave
