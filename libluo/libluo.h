@@ -589,6 +589,7 @@ int libluo_store_map(libluo_store *store, const char *name, size_t size, uint32_
  * ASCII without ":" and "~", 1 to LIBLUO_STORE_NAME_MAX bytes. It is safe once libluo_store_barrier() has returned 0.
  * Putting an open file under the name that it has already is no error; it stays as it is. Should removing what was
  * replaced fail, that error is returned; the new one is stored then, and the next put of the name removes the rest.
+ * Without LIBLUO_STORE_NO_POLL the service manager drops what hangs up: here it has its place until it is removed.
  *
  * Returns 0, or
  *   -EINVAL      the name or a flag is not valid

@@ -15,6 +15,7 @@
 #include "internal.h"
 #include "listen-stream.h"
 #include "service-manager.h"
+#include "standard-fds.h"
 #include "supervisor.h"
 
 #define FD_STORE_MAX_DEFAULT 512
@@ -389,32 +390,16 @@ static int run(void) {
         return status;
 }
 
-/*
- * What is closed of stdin, stdout and stderr is taken, so that no file of our own gets to be there. The program has it
- * closed.
- */
-static int occupy_standard_fds(void) {
-        int fd;
-
-        do
-                fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-        while (fd >= 0 && fd <= STDERR_FILENO);
-
-        if (fd < 0) {
-                fprintf(stderr, "luo-emulate: cannot open /dev/null: %s.\n", strerror(errno));
-                return -1;
-        }
-        close_fd(fd);
-        return 0;
-}
-
 int main(int argc, char *argv[]) {
-        int status;
+        int status, r;
 
         status = parse_arguments(argc, argv);
-        if (status < 0)
-                status = occupy_standard_fds() < 0 ? EXIT_CANNOT_EMULATE : run();
-        else if (status == EXIT_SUCCESS && (fflush(stdout) != 0 || ferror(stdout))) {
+        if (status < 0) {
+                r = occupy_standard_fds();
+                if (r < 0)
+                        fprintf(stderr, "luo-emulate: cannot open /dev/null: %s.\n", strerror(-r));
+                status = r < 0 ? EXIT_CANNOT_EMULATE : run();
+        } else if (status == EXIT_SUCCESS && (fflush(stdout) != 0 || ferror(stdout))) {
                 fprintf(stderr, "luo-emulate: cannot write: %s.\n", strerror(errno));
                 status = EXIT_CANNOT_EMULATE;
         }

@@ -11,6 +11,7 @@
 #include <libluo.h>
 
 #include "luoctl.h"
+#include "standard-fds.h"
 
 /* Options by bit, so that a command can say which ones have a meaning for it */
 enum {
@@ -451,6 +452,10 @@ static int run(int argc, char *argv[]) {
 
 int main(int argc, char *argv[]) {
         int r;
+
+        r = occupy_standard_fds();
+        if (r < 0)
+                return fail(r, "cannot open /dev/null: %s", strerror(-r));
 
         r = run(argc, argv);
         if (fflush(stdout) != 0 || ferror(stdout))

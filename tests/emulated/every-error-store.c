@@ -53,6 +53,7 @@ enum store_step {
         PUT_ONE_OF_TWO,
         PUT_BAD_NAME,
         PUT_NOTHING,
+        PUT_PATH,
         PUT_DATA,
         PUT_DATA_BAD_NAME,
         PUT_DATA_BAD_ADDRESS,
@@ -131,6 +132,8 @@ static int run_store_step(libluo_store *store, enum store_step step) {
                 return libluo_store_put_fd(store, "a:b", have.file_fd, 0);
         case PUT_NOTHING:
                 return libluo_store_put_fd(store, "name", 12345, 0);
+        case PUT_PATH:
+                return libluo_store_put_fd(store, "name", open("/", O_PATH | O_CLOEXEC), 0);
         case PUT_DATA:
                 return libluo_store_put_data(store, "name", "data", 4, 0);
         case PUT_DATA_BAD_NAME:
@@ -270,6 +273,7 @@ STORE(put_data_off, NO_STORE, PUT_DATA, have.file_fd)
 STORE(put_same, MANAGER, PUT_SAME, have.file_fd)
 STORE(put_bad_name, MANAGER, PUT_BAD_NAME, have.file_fd)
 STORE(put_nothing, MANAGER, PUT_NOTHING, have.file_fd)
+STORE(put_path, MANAGER, PUT_PATH, have.file_fd)
 STORE(put_data_bad_name, MANAGER, PUT_DATA_BAD_NAME, have.file_fd)
 STORE(put_data_bad_address, MANAGER, PUT_DATA_BAD_ADDRESS, have.file_fd)
 STORE(get, MANAGER, GET, have.file_fd)
