@@ -57,8 +57,8 @@ int fail_store(const char *name, int error);
 char *path_with(const char *path, const char *ending);
 
 /*
- * Asks the service manager whether it takes n entries more: what it refuses (NotifyAccess=, a store that is full by now)
- * it refuses without a word.
+ * Asks the service manager whether it takes n entries more: what it refuses (NotifyAccess=, a store that is full by
+ * now) it refuses without a word.
  */
 int ask_room(size_t n);
 

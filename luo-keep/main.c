@@ -310,8 +310,8 @@ static int check_folders(const char *path) {
                                 owner = st.st_uid;
                         if (!S_ISDIR(st.st_mode) || (st.st_uid != 0 && st.st_uid != owner) ||
                                 ((st.st_mode & 022) && !(st.st_mode & S_ISVTX)))
-                                r = fail(
-                                        "%s: for root it has to be in folders that root alone can change, and %s is none",
+                                r = fail("%s: for root it has to be in folders that root alone can "
+                                         "change, and %s is none",
                                         path, folder);
                 }
                 free(folder);
