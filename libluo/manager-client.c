@@ -200,7 +200,7 @@ static int read_reply(struct reply *reply) {
         return r;
 }
 
-static int call_once(const char *text) {
+static int call_manager(const char *text) {
         struct reply *reply;
         int fd, r;
 
@@ -236,7 +236,7 @@ int libluo_internal_manager_call(const char *method, const char *name, const cha
 
         /* The service manager waits for nobody who has the device */
         for (;;) {
-                r = call_once(text);
+                r = call_manager(text);
                 if (r != -EBUSY || now_usec() >= until_usec)
                         break;
                 (void) poll(NULL, 0, 100);

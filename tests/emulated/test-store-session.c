@@ -2,7 +2,8 @@
 
 /*
  * libluo_store_open_session() over kexecs, once in each boot, by whichever way there is: under luo-emulate, and as a
- * service of the real systemd (tests/system/sessions). Takes the number of kexecs.
+ * service of the real systemd (tests/system/sessions). Takes the number of kexecs, and "manager" if the service manager
+ * permits one session.
  */
 
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 
 static libluo_store *store;
 static unsigned boot;
+static bool by_manager;
 
 static int open_session(const char *name, int *restored, int *next) {
         *restored = *next = -2;
@@ -64,10 +66,18 @@ static void test_names(void) {
         CHECK_EQUAL(libluo_store_open_session(store, "a", 0, 0, NULL, &next), -EINVAL);
 }
 
+static void test_quota(void) {
+        int restored, next;
+
+        if (by_manager)
+                CHECK_EQUAL(open_session("machine/2", &restored, &next), -ENOSPC);
+}
+
 static const struct test_case cases[] = {
         { "state in a session of one's own", test_state },
         { "the session is there again", test_again },
         { "names", test_names },
+        { "no more than LiveUpdateSessionsMax=", test_quota },
 };
 
 int main(int argc, char *argv[]) {
@@ -76,6 +86,7 @@ int main(int argc, char *argv[]) {
         int failed;
 
         boot = text ? (unsigned) strtoul(text, NULL, 10) : 0;
+        by_manager = argc > 2 && strcmp(argv[2], "manager") == 0;
         if (boot == 0)
                 printf("1..%zu\n", (n_kexecs + 1) * ELEMENTS(cases));
         REQUIRE(libluo_store_open(0, &store) == 0);
