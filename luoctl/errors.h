@@ -15,6 +15,7 @@ enum call {
         CALL_INDEX,       /* libluo_bundle_open_index() and libluo_index_features() */
         CALL_TAKE,        /* libluo_bundle_take() */
         CALL_STORE,       /* libluo_store_…() */
+        CALL_OPEN_SESSION, /* libluo_store_open_session() */
         CALL_COPY,        /* content_to_memfd(), most errors of which are of read(2) and write(2) */
 };
 
