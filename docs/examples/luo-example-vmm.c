@@ -66,13 +66,11 @@ static uint64_t checksum(struct header *bank) {
         return sum;
 }
 
-static int map(int fd, size_t size, struct header **ret) {
+/* NULL if it cannot be mapped */
+static struct header *map(int fd, size_t size) {
         void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-        if (memory == MAP_FAILED)
-                return -errno;
-        *ret = memory;
-        return 0;
+        return memory == MAP_FAILED ? NULL : memory;
 }
 
 /*
@@ -80,17 +78,18 @@ static int map(int fd, size_t size, struct header **ret) {
  * earlier process of this service did so, and the guest ended with it.
  */
 static int restore_bank(int session_fd, struct header **ret_bank) {
-        struct header *bank;
+        struct header *bank = NULL;
         off_t size;
-        int fd, r;
+        int fd, r = 0;
 
         fd = libluo_session_retrieve_fd(session_fd, BANK_TOKEN);
         if (fd < 0)
                 return fd == -ENOENT ? fd : fail(fd, "cannot retrieve memory");
 
         size = lseek(fd, 0, SEEK_END);
-        r = size < (off_t) sizeof(*bank) ? -EBADMSG : map(fd, (size_t) size, &bank);
-        if (r >= 0 && (bank->version != VERSION || bank->size != (uint64_t) size || bank->checksum != checksum(bank)))
+        if (size >= (off_t) sizeof(*bank))
+                bank = map(fd, (size_t) size);
+        if (!bank || bank->version != VERSION || bank->size != (uint64_t) size || bank->checksum != checksum(bank))
                 r = -EBADMSG;
         if (r >= 0)
                 r = libluo_session_finish(session_fd);
@@ -107,15 +106,15 @@ static int new_bank(size_t size, struct header **ret_bank) {
         struct header *bank;
         uint64_t *w;
         size_t n;
-        int fd, r;
+        int fd;
 
         fd = libluo_memfd_new("guest-memory", size, 0);
         if (fd < 0)
                 return fail(fd, "cannot make memory");
-        r = map(fd, size, &bank);
-        if (r < 0) {
+        bank = map(fd, size);
+        if (!bank) {
                 close(fd);
-                return fail(r, "cannot map memory");
+                return fail(-ENOMEM, "cannot map memory");
         }
 
         *bank = (struct header) { .version = VERSION, .size = size };
