@@ -233,8 +233,7 @@ int libluo_internal_notify_ask_room(void);
  * -EPROTO, -ETIMEDOUT.
  */
 #define LUO_MANAGER_SOCKET "/run/systemd/io.systemd.Manager"
-int libluo_internal_manager_call(
-        const char *method, const char *name, const char *kind, uint64_t until_usec);
+int libluo_internal_manager_call(const char *method, const char *name, const char *kind, uint64_t until_usec);
 
 /* True for what FDNAME= of systemd takes: printable ASCII without ":", up to LIBLUO_ENTRY_NAME_MAX bytes. */
 bool libluo_internal_entry_name_is_valid(const char *name, size_t length);

@@ -222,7 +222,8 @@ static int call_manager(const char *text) {
         return r;
 }
 
-int libluo_internal_manager_call(const char *method, const char *name, const char *kind, uint64_t until_usec) {
+int libluo_internal_manager_call(
+        const char *method, const char *name, const char *kind, uint64_t until_usec) {
         struct json_object *call;
         const char *text;
         int r;
@@ -248,7 +249,8 @@ int libluo_internal_manager_call(const char *method, const char *name, const cha
 
 #else
 
-int libluo_internal_manager_call(const char *method, const char *name, const char *kind, uint64_t until_usec) {
+int libluo_internal_manager_call(
+        const char *method, const char *name, const char *kind, uint64_t until_usec) {
         (void) method;
         (void) name;
         (void) kind;

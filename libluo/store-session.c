@@ -58,7 +58,8 @@ static int keep(libluo_store *store, const char *name, int session_fd) {
         return r == -ENOTCONN || r == -ENOMEDIUM ? 0 : r;
 }
 
-static int open_by_device(libluo_store *store, const char *name, uint64_t timeout_usec, int *restored, int *next) {
+static int open_by_device(
+        libluo_store *store, const char *name, uint64_t timeout_usec, int *restored, int *next) {
         int device_fd, r = 0;
 
         device_fd = libluo_device_open(timeout_usec);

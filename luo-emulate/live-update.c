@@ -105,7 +105,8 @@ static bool check_call(struct service_manager *m, struct varlink_call *call, con
                 return false;
         if (service_manager_sessions_max(m) == 0) {
                 parameters = json_object_new_object();
-                json_object_object_add(parameters, "setting", json_object_new_string("LiveUpdateSessionsMax"));
+                json_object_object_add(
+                        parameters, "setting", json_object_new_string("LiveUpdateSessionsMax"));
                 varlink_error(call, INTERFACE "NotEnabled", parameters);
                 return false;
         }
@@ -130,7 +131,8 @@ static void create_session(struct service_manager *m, struct varlink_call *call)
         const char *name;
         int r;
 
-        if (!knows_parameters(call, known) || !get_string(call, "name", true, &name) || !check_call(m, call, name))
+        if (!knows_parameters(call, known) || !get_string(call, "name", true, &name) ||
+                !check_call(m, call, name))
                 return;
 
         service_manager_find_sessions(m, name, &sessions);
@@ -163,8 +165,8 @@ static void get_session(struct service_manager *m, struct varlink_call *call) {
         const char *name;
         enum kind kind;
 
-        if (!knows_parameters(call, known) || !get_string(call, "name", true, &name) || !get_kind(call, &kind) ||
-                !check_call(m, call, name))
+        if (!knows_parameters(call, known) || !get_string(call, "name", true, &name) ||
+                !get_kind(call, &kind) || !check_call(m, call, name))
                 return;
 
         service_manager_find_sessions(m, name, &sessions);
@@ -181,8 +183,8 @@ static void remove_session(struct service_manager *m, struct varlink_call *call)
         const char *name, *unit;
         enum kind kind;
 
-        if (!knows_parameters(call, known) || !get_string(call, "name", true, &name) || !get_kind(call, &kind) ||
-                !get_string(call, "unit", false, &unit))
+        if (!knows_parameters(call, known) || !get_string(call, "name", true, &name) ||
+                !get_kind(call, &kind) || !get_string(call, "unit", false, &unit))
                 return;
         if (unit && call->peer_uid != 0) {
                 varlink_error(call, "org.varlink.service.PermissionDenied", NULL);
@@ -235,7 +237,8 @@ static void list_sessions(struct service_manager *m, struct varlink_call *call) 
         if (call->peer_uid != 0 && !check_caller(m, call))
                 return;
 
-        while ((!unit || strcmp(unit, UNIT_NAME) == 0) && service_manager_next_session(m, &entry, &description)) {
+        while ((!unit || strcmp(unit, UNIT_NAME) == 0) &&
+                service_manager_next_session(m, &entry, &description)) {
                 if (last)
                         varlink_reply(call, last, -1, true);
                 last = describe_session(&description);

@@ -79,7 +79,8 @@ int varlink_server_new(
         if (s->epoll < 0 || s->socket < 0 ||
                 bind(s->socket, (const struct sockaddr *) &address, sizeof(address)) < 0 ||
                 listen(s->socket, SOMAXCONN) < 0 ||
-                epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->socket, &(struct epoll_event) { .events = EPOLLIN }) < 0)
+                epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->socket, &(struct epoll_event) { .events = EPOLLIN }) <
+                        0)
                 r = -errno;
         if (r < 0) {
                 varlink_server_free(s);
@@ -138,11 +139,13 @@ static void send_message(struct varlink_connection *c, struct json_object *messa
                 header.msg_control = &control;
                 header.msg_controllen = CMSG_SPACE(sizeof(int));
         }
-        if (!text || sendmsg(c->fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t) header.msg_iov->iov_len)
+        if (!text ||
+                sendmsg(c->fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t) header.msg_iov->iov_len)
                 c->failed = true;
 }
 
-static void answer(struct varlink_call *call, const char *error, struct json_object *parameters, int fd, bool continues) {
+static void answer(struct varlink_call *call, const char *error, struct json_object *parameters, int fd,
+        bool continues) {
         struct json_object *message = json_object_new_object();
 
         if (error)
@@ -166,7 +169,8 @@ static void handle_message(struct varlink_server *s, struct varlink_connection *
         struct json_object *root = json_tokener_parse(text), *method, *more;
         struct varlink_call call = { .connection = c, .peer = c->peer.pid, .peer_uid = c->peer.uid };
 
-        if (json_object_is_type(root, json_type_object) && json_object_object_get_ex(root, "method", &method) &&
+        if (json_object_is_type(root, json_type_object) &&
+                json_object_object_get_ex(root, "method", &method) &&
                 json_object_is_type(method, json_type_string)) {
                 call.method = json_object_get_string(method);
                 if (!json_object_object_get_ex(root, "parameters", &call.parameters) ||

@@ -22,9 +22,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
-#include <poll.h>
 
 #include <libluo.h>
 
@@ -89,7 +89,8 @@ static int restore_bank(int session_fd, struct header **ret_bank) {
         size = lseek(fd, 0, SEEK_END);
         if (size >= (off_t) sizeof(*bank))
                 bank = map(fd, (size_t) size);
-        if (!bank || bank->version != VERSION || bank->size != (uint64_t) size || bank->checksum != checksum(bank))
+        if (!bank || bank->version != VERSION || bank->size != (uint64_t) size ||
+                bank->checksum != checksum(bank))
                 r = -EBADMSG;
         if (r >= 0)
                 r = libluo_session_finish(session_fd);
@@ -140,7 +141,8 @@ static int preserve_bank(const char *name, int next_fd, int memory_fd) {
                 return r < 0 ? fail(r, "cannot preserve memory") : 0;
 
         for (int i = 0; i < 2; i++) {
-                (void) snprintf(remove, sizeof(remove), "FDSTOREREMOVE=1\nFDNAME=%s%s", name, i == 0 ? "" : ".next");
+                (void) snprintf(
+                        remove, sizeof(remove), "FDSTOREREMOVE=1\nFDNAME=%s%s", name, i == 0 ? "" : ".next");
                 r = libluo_notify(remove);
                 if (r < 0)
                         return fail(r, "cannot drop the session of an earlier guest");
@@ -195,8 +197,9 @@ static int plug_in(size_t size) {
 static void tell(const char *what) {
         char status[256];
 
-        (void) snprintf(status, sizeof(status), "STATUS=%s: %zu banks, %" PRIu64 " MiB in the first, %" PRIu64 " writes", what,
-                n_banks, banks[0]->size >> 20, banks[0]->n_writes);
+        (void) snprintf(status, sizeof(status),
+                "STATUS=%s: %zu banks, %" PRIu64 " MiB in the first, %" PRIu64 " writes", what, n_banks,
+                banks[0]->size >> 20, banks[0]->n_writes);
         (void) libluo_notify(status);
         printf("%s\n", status + strlen("STATUS="));
         (void) fflush(stdout);
@@ -264,7 +267,8 @@ int main(int argc, char *argv[]) {
                         run_guest();
                         continue;
                 }
-                if (read(signals.fd, &info, sizeof(info)) != (ssize_t) sizeof(info) || info.ssi_signo == SIGTERM)
+                if (read(signals.fd, &info, sizeof(info)) != (ssize_t) sizeof(info) ||
+                        info.ssi_signo == SIGTERM)
                         break;
                 if (plug_in(size) < 0)
                         tell("cannot plug in a bank");
