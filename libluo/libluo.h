@@ -662,12 +662,12 @@ int libluo_store_get_sessions(
  * *ret_restored gets the one that came from the previous system (incoming), or -1 if there is none, and *ret_next the
  * one that goes to the next (outgoing), which is made where there is none. For the caller to close, after
  * libluo_session_finish() where what was restored is to be preserved again. They are asked for in three ways: of the
- * service manager, for units with LiveUpdateSessionsMax= (the systemd of libluo's patches); else from what it passed, for
- * units with LUOSession=, as libluo_store_get_sessions() does; else from the device, for who may open it. The first two
- * keep the sessions. What was made by the third way is put into the fd store; without one it has to stay open until
- * the kexec. name is 1 to LIBLUO_SESSION_NAME_MAX bytes of printable ASCII without space, ":" and "~"; it does not end
- * in ".next", is not LIBLUO_SESSION_SYSTEMD, and does not begin with LIBLUO_SESSION_UNIT_PREFIX. flags is 0. Where
- * somebody else has /dev/liveupdate open, this waits up to busy_timeout_usec microseconds. Returns 0, or
+ * service manager, for units with LiveUpdateSessionsMax= (the systemd of libluo's patches); else from what it passed,
+ * for units with LUOSession=, as libluo_store_get_sessions() does; else from the device, for who may open it. The first
+ * two keep the sessions. What was made by the third way is put into the fd store; without one it has to stay open until
+ * the kexec. name is 1 to LIBLUO_SESSION_NAME_MAX bytes of printable ASCII without space, quotes and any of :~\*?[ that
+ * do not end in ".next", are not LIBLUO_SESSION_SYSTEMD, and do not begin with LIBLUO_SESSION_UNIT_PREFIX. flags is 0.
+ * Where somebody else has /dev/liveupdate open, this waits up to busy_timeout_usec microseconds. Returns 0, or
  *   -EINVAL      the name or a flag is not valid
  *   -ENODEV      the kernel has no LUO, or it is off
  *   -EACCES      not permitted: neither is LiveUpdateSessionsMax= or LUOSession= set in the unit, nor may this process

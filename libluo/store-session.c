@@ -11,7 +11,8 @@ static bool name_is_valid(const char *name) {
         size_t length = strlen(name), suffix = strlen(NEXT);
 
         return libluo_session_name_is_valid(name) && libluo_internal_entry_name_is_valid(name, length) &&
-                !strpbrk(name, " ~") && (length < suffix || strcmp(name + length - suffix, NEXT) != 0) &&
+                !strpbrk(name, " ~\\\"'*?[") &&
+                (length < suffix || strcmp(name + length - suffix, NEXT) != 0) &&
                 strcmp(name, LIBLUO_SESSION_SYSTEMD) != 0 &&
                 strncmp(name, LIBLUO_SESSION_UNIT_PREFIX, strlen(LIBLUO_SESSION_UNIT_PREFIX)) != 0;
 }

@@ -86,7 +86,7 @@ static bool name_is_valid(const char *name) {
         size_t length = strlen(name), suffix = strlen(".next");
 
         return length > 0 && length <= LIBLUO_ENTRY_NAME_MAX - suffix &&
-                libluo_internal_entry_name_is_valid(name, length) && !strchr(name, ' ') &&
+                libluo_internal_entry_name_is_valid(name, length) && !strpbrk(name, " \\\"'*?[") &&
                 (length < suffix || strcmp(name + length - suffix, ".next") != 0);
 }
 

@@ -56,8 +56,8 @@ static void test_again(void) {
 }
 
 static void test_names(void) {
-        static const char *const bad[] = { "", "a:b", "a b", "a~1", "\xc3\xa4", "a.next", "systemd", "fds-a",
-                "1234567890123456789012345678901234567890123456789012345678901234" };
+        static const char *const bad[] = { "", "a:b", "a b", "a~1", "a*", "a\"", "a\\", "\xc3\xa4", "a.next",
+                "systemd", "fds-a", "1234567890123456789012345678901234567890123456789012345678901234" };
         int restored, next;
 
         for (size_t i = 0; i < ELEMENTS(bad); i++)
