@@ -17,6 +17,7 @@ struct unit_setting {
         size_t fd_store_max;
         char **luo_sessions;
         size_t n_luo_sessions;
+        size_t sessions_max; /* LiveUpdateSessionsMax= */
         char **listen_streams;
         size_t n_listen_streams;
 };

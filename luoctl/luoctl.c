@@ -95,6 +95,8 @@ static const struct command {
                 command_session_create },
         { "session retrieve", "NAME -- PROGRAM...", "Run a program with a session of the previous system", 0,
                 1, 1, true, command_session_retrieve },
+        { "session open", "NAME -- PROGRAM...", "In a service: run a program with its sessions of this name",
+                0, 1, 1, true, command_session_open },
         { "session preserve", "TOKEN [FILE]", "Put a file into an outgoing session (-: stdin)",
                 OPTION_SESSION | OPTION_FD | OPTION_MEMFD, 1, 2, false, command_session_preserve },
         { "session get", "TOKEN", "Write the content of a file in an incoming session to stdout",
