@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * A socket that answers Varlink calls: JSON, each message ends with a NUL, and file descriptors are attached to replies.
+ * A socket that answers Varlink calls: JSON, each message ends with a NUL, file descriptors are attached to replies.
  * Without json-c there is none.
  */
 

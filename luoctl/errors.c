@@ -47,7 +47,8 @@ static const struct {
         { CALL_COPY, EACCES,
                 "vm.memfd_noexec forbids memfds that can be written, and /dev/shm takes no files" },
         { CALL_OPEN_SESSION, EACCES,
-                "not permitted: LiveUpdateSessionsMax= and NotifyAccess= of the unit, and who may open /dev/liveupdate" },
+                "not permitted: LiveUpdateSessionsMax= and NotifyAccess= of the unit, and who may open "
+                "/dev/liveupdate" },
         { CALL_OPEN_SESSION, ENOSPC,
                 "LiveUpdateSessionsMax= of the unit permits no further one, or the kernel" },
         { CALL_OPEN_SESSION, EINVAL, "the name is not valid" },

@@ -97,7 +97,7 @@ int command_session_retrieve(const struct arguments *arguments) {
         return run_with_session(arguments, libluo_session_retrieve);
 }
 
-/* Becomes the program at this path, with the sessions that there are of a name. Returns an exit status if that fails. */
+/* Becomes the program at this path, with the sessions that there are of a name. Returns an exit status on failure. */
 static int become_program_with_sessions(const struct arguments *arguments, const char *path) {
         const char *name = arguments->operands[0], *names[2];
         char next_name[LIBLUO_ENTRY_NAME_MAX + 1];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * What a virtual machine monitor does with its guest's memory: it is in memfds of the process's own, which are preserved
- * in LUO sessions while the guest runs. Nothing of it is passed over a socket, as with file descriptors that cannot be;
+ * What a virtual machine monitor does with its guest's memory: it is in memfds of the process's own, preserved in LUO
+ * sessions while the guest runs. Nothing of it is passed over a socket, as with file descriptors that cannot be;
  * the service manager keeps the sessions. Needs neither privileges nor /dev/liveupdate.
  *
  *   luo-example-vmm [MEBIBYTES]
