@@ -228,8 +228,8 @@ int libluo_internal_notify_ask_room(size_t n);
 
 /*
  * manager-client.c: calls a method of io.systemd.LiveUpdate, again as long as the device is in use, until a time. kind
- * may be NULL. Returns the session, 0 if the reply has none, -EOPNOTSUPP if there is nobody who would give sessions to this
- * process, -ENOENT, -EEXIST, -ENOSPC, -EBUSY, -EINVAL as the interface has it, or -ECOMM, -EMFILE, -ENFILE, -ENOMEM,
+ * may be NULL. Returns the session, 0 if the reply has none, -EOPNOTSUPP if there is nobody who would give sessions to
+ * this process, -ENOENT, -EEXIST, -ENOSPC, -EBUSY, -EINVAL as the interface has it, or -ECOMM, -EMFILE, -ENFILE, -ENOMEM,
  * -EPROTO, -ETIMEDOUT.
  */
 #define LUO_MANAGER_SOCKET "/run/systemd/io.systemd.Manager"

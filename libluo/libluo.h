@@ -661,8 +661,8 @@ int libluo_store_get_sessions(
 
 /*
  * libluo_store_open_session(): LUO sessions for what the process itself is to preserve, as it cannot be stored. By
- * name, *ret_restored gets the one that came from the previous system (incoming), or -1 if there is none, and *ret_next the
- * one that goes to the next (outgoing), which is made where there is none. For the caller to close, after
+ * name, *ret_restored gets the one that came from the previous system (incoming), or -1 if there is none, and *ret_next
+ * the one that goes to the next (outgoing), which is made where there is none. For the caller to close, after
  * libluo_session_finish() where what was restored is to be preserved again. They are asked for in three ways: of the
  * service manager, for units with LiveUpdateSessionsMax= (the systemd of libluo's patches); else from what it passed,
  * for units with LUOSession=, as libluo_store_get_sessions() does; else from the device, for who may open it. The first
