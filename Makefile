@@ -9,7 +9,8 @@ DESTDIR =
 STEPS = 120
 WHAT = all
 
-.PHONY: all install demo compare check check-quick check-long check-series walk fuzz bench format clean clean-cache versions help
+.PHONY: all install demo compare check check-quick check-long check-series walk fuzz bench format clean \
+	clean-cache versions help
 
 all: ## build libluo and luoctl natively into build/
 	@scripts/build-native >/dev/null

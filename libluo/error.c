@@ -63,7 +63,8 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case ENOLINK:
                 return "the file is in a shared session that was not given";
         case ENOMEDIUM:
-                return "the service manager says of no fd store ($FDSTORE is not set); set FileDescriptorStoreMax= of the unit";
+                return "the service manager says of no fd store ($FDSTORE is not set); "
+                       "set FileDescriptorStoreMax= of the unit";
         case ENOMEM:
                 return "out of memory";
         case ENOSPC:

@@ -221,10 +221,19 @@ int libluo_internal_notify_barrier(uint64_t timeout_usec);
 int libluo_internal_notify_barrier_fd(uint64_t timeout_usec);
 
 /*
- * notify.c: asks the service manager whether it takes one more file descriptor for this service. Returns 0, -ENOBUFS if
- * not, or the errors of libluo_store_barrier().
+ * notify.c: asks the service manager whether it takes n more file descriptors (at least one) for this service. Returns
+ * 0, -ENOBUFS if not, or the errors of libluo_store_barrier().
  */
-int libluo_internal_notify_ask_room(void);
+int libluo_internal_notify_ask_room(size_t n);
+
+/*
+ * manager-client.c: calls a method of io.systemd.LiveUpdate, again as long as the device is in use, until a time. kind
+ * may be NULL. Returns the session, 0 if the reply has none, -EOPNOTSUPP if there is nobody who would give sessions to
+ * this process, -ENOENT, -EEXIST, -ENOSPC, -EBUSY, -EINVAL as the interface has it, or -ECOMM, -EMFILE, -ENFILE,
+ * -ENOMEM, -EPROTO, -ETIMEDOUT.
+ */
+#define LUO_MANAGER_SOCKET "/run/systemd/io.systemd.Manager"
+int libluo_internal_manager_call(const char *method, const char *name, const char *kind, uint64_t until_usec);
 
 /* True for what FDNAME= of systemd takes: printable ASCII without ":", up to LIBLUO_ENTRY_NAME_MAX bytes. */
 bool libluo_internal_entry_name_is_valid(const char *name, size_t length);

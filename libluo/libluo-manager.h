@@ -3,8 +3,8 @@
 #define LIBLUO_MANAGER_H
 
 /*
- * For service managers and shutdown programs: files that several bundles share, what taking a bundle costs, and who has the
- * device.
+ * For service managers and shutdown programs: files that several bundles share, what taking a bundle costs, and who has
+ * the device.
  *
  * This is no part of the stable ABI: it may change with every version. The functions are in the static library
  * (libluo.a) only, which is linked whole into one program and changes with it.

@@ -528,8 +528,9 @@ size_t libluo_store_count(const libluo_store *store);
 
 /*
  * libluo_store_get_entry(): describes entry i, counted from 0: those that were passed in their order, which systemd
- * makes the newest first, then those that were put. Several may have one name. Fills entry_size bytes of *ret_entry, with zeroes where this version has no
- * such field; pass sizeof(libluo_store_entry). Returns 0 or -EINVAL (also: no such entry).
+ * makes the newest first, then those that were put. Several may have one name. Fills entry_size bytes of *ret_entry,
+ * with zeroes where this version has no such field; pass sizeof(libluo_store_entry). Returns 0 or -EINVAL (also: no
+ * such entry).
  */
 int libluo_store_get_entry(
         const libluo_store *store, size_t i, libluo_store_entry *ret_entry, size_t entry_size);
@@ -588,6 +589,7 @@ int libluo_store_map(libluo_store *store, const char *name, size_t size, uint32_
  * ASCII without ":" and "~", 1 to LIBLUO_STORE_NAME_MAX bytes. It is safe once libluo_store_barrier() has returned 0.
  * Putting an open file under the name that it has already is no error; it stays as it is. Should removing what was
  * replaced fail, that error is returned; the new one is stored then, and the next put of the name removes the rest.
+ * Without LIBLUO_STORE_NO_POLL the service manager drops what hangs up: here it has its place until it is removed.
  *
  * Returns 0, or
  *   -EINVAL      the name or a flag is not valid
@@ -656,6 +658,33 @@ int libluo_store_barrier_fd(const libluo_store *store, uint64_t timeout_usec);
  */
 int libluo_store_get_sessions(
         const libluo_store *store, const char *name, uint32_t flags, int *ret_restored, int *ret_next);
+
+/*
+ * libluo_store_open_session(): LUO sessions for what the process itself is to preserve, as it cannot be stored. By
+ * name, *ret_restored gets the one that came from the previous system (incoming), or -1 if there is none, and *ret_next
+ * the one that goes to the next (outgoing), which is made where there is none. For the caller to close, after
+ * libluo_session_finish() where what was restored is to be preserved again. They are asked for in three ways: of the
+ * service manager, for units with LiveUpdateSessionsMax= (the systemd of libluo's patches); else from what it passed,
+ * for units with LUOSession=, as libluo_store_get_sessions() does; else from the device, for who may open it. The first
+ * two keep the sessions. What was made by the third way is put into the fd store; without one it has to stay open until
+ * the kexec. name is 1 to LIBLUO_SESSION_NAME_MAX bytes of printable ASCII without space, quotes and any of :~\*?[ that
+ * do not end in ".next", are not LIBLUO_SESSION_SYSTEMD, and do not begin with LIBLUO_SESSION_UNIT_PREFIX. flags is 0.
+ * Where somebody else has /dev/liveupdate open, this waits up to busy_timeout_usec microseconds. Returns 0, or
+ *   -EINVAL      the name or a flag is not valid
+ *   -ENODEV      the kernel has no LUO, or it is off
+ *   -EACCES      not permitted: neither is LiveUpdateSessionsMax= or LUOSession= set in the unit, nor may this process
+ *                open the device. NotifyAccess= may be the reason, too
+ *   -EBUSY       the device was in use all that time, or somebody else has a session of this name from the device
+ *   -ENOSPC      no room for another session: LiveUpdateSessionsMax= of the unit, or the kernel's limit
+ *   -EIO         as for libluo_device_open()
+ *   -EMEDIUMTYPE, -ENOSYS, -EBADF  as for libluo_store_get_sessions()
+ *   -ENOBUFS, -EAFNOSUPPORT  as for libluo_store_put_fd()
+ *   -ECOMM       the service manager's socket does not take the message, or no reply came
+ *   -ETIMEDOUT   the service manager did not answer within a minute
+ *   -EMFILE, -ENFILE, -ENOMEM, -EPROTO
+ */
+int libluo_store_open_session(libluo_store *store, const char *name, uint32_t flags,
+        uint64_t busy_timeout_usec, int *ret_restored, int *ret_next);
 
 /*
  * libluo_notify(): sends a line of sd_notify(3) to the service manager, "READY=1" for example. Returns 0, or

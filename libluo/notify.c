@@ -148,9 +148,8 @@ int libluo_internal_notify_barrier_fd(uint64_t timeout_usec) {
         return send_barrier(time_after(timeout_usec));
 }
 
-/* Waits until the other end of a pipe is closed, or until a time: then once more without waiting. */
-static int wait_closed(int fd, uint64_t until) {
-        struct pollfd p = { .fd = fd };
+/* Waits until the other end of one of the pipes is closed, or until a time: then once more without waiting. */
+static int wait_any_closed(struct pollfd *pipes, size_t n_pipes, uint64_t until) {
         uint64_t left;
         int n;
 
@@ -160,7 +159,7 @@ static int wait_closed(int fd, uint64_t until) {
                 /* Rounded up. Longer waits go in steps, poll(2) takes an int. */
                 if (left > 3600 * USEC_PER_SEC)
                         left = 3600 * USEC_PER_SEC;
-                n = poll(&p, 1, (int) ((left + 999) / 1000));
+                n = poll(pipes, n_pipes, (int) ((left + 999) / 1000));
                 if (n > 0)
                         return 0;
                 if (n < 0 && errno != EINTR)
@@ -168,6 +167,10 @@ static int wait_closed(int fd, uint64_t until) {
                 if (!more)
                         return -ETIMEDOUT;
         }
+}
+
+static int wait_closed(int fd, uint64_t until) {
+        return wait_any_closed(&(struct pollfd) { .fd = fd }, 1, until);
 }
 
 int libluo_internal_notify_barrier(uint64_t timeout_usec) {
@@ -184,76 +187,96 @@ int libluo_internal_notify_barrier(uint64_t timeout_usec) {
 }
 
 /*
- * Stores the end of a pipe under a name that no entry can have, and removes it: it is closed if the service manager
- * refused it, and later if it did not. Returns 1 if it was closed within wait_usec, 0 if after that, and how long the
- * service manager was busy with it. If this process dies meanwhile, the pipe does, and systemd drops it.
+ * Stores the end of a new pipe under a name that no entry can have; *ret_fd is the other one. If this process dies, the
+ * pipe does, and systemd drops it.
  */
-static int ask_once(uint64_t wait_usec, uint64_t *ret_took_usec) {
-        uint64_t start = now_usec(), waited = 0;
+static int store_pipe(char *name, size_t name_size, int *ret_fd) {
         char message[64];
         struct stat st;
-        int fds[2], r, closed;
+        int fds[2], r;
 
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return LUO_CLOSED_SET(-errno, EMFILE, ENFILE, ENOMEM);
 
-        /* Others may ask at the same time: an inode's number is in use once */
-        if (fstat(fds[1], &st) < 0) {
-                close_fd(fds[0]);
-                close_fd(fds[1]);
-                return -ENOMEM;
+        /* Named after the first one. Others may ask at the same time: an inode's number is in use once. */
+        r = *name || fstat(fds[1], &st) >= 0 ? 0 : -ENOMEM;
+        if (r >= 0 && !*name)
+                (void) snprintf(name, name_size, "libluo~room%ju", (uintmax_t) st.st_ino);
+        if (r >= 0) {
+                (void) snprintf(message, sizeof(message), "FDSTORE=1\nFDNAME=%s", name);
+                r = libluo_internal_notify(message, fds[1]);
         }
-        (void) snprintf(message, sizeof(message), "FDSTORE=1\nFDNAME=libluo~room%ju", (uintmax_t) st.st_ino);
-
-        r = libluo_internal_notify(message, fds[1]);
         close_fd(fds[1]);
-        if (r >= 0)
-                r = libluo_internal_notify_barrier(LUO_NOTIFY_TIMEOUT_USEC);
+        if (r < 0) {
+                close_fd(fds[0]);
+                return r;
+        }
+
+        *ret_fd = fds[0];
+        return 0;
+}
+
+/*
+ * Stores the ends of n pipes, and removes them. Returns 1 if one was closed within wait_usec, and so was refused, 0 if
+ * none was, and how long the service manager was busy with them.
+ */
+static int ask_once(struct pollfd *pipes, size_t n, uint64_t wait_usec, uint64_t *ret_took_usec) {
+        uint64_t start = now_usec(), waited;
+        char name[32] = "", message[64];
+        size_t n_stored = 0;
+        int r, refused;
+
+        for (; n_stored < n; n_stored++) {
+                r = store_pipe(name, sizeof(name), &pipes[n_stored].fd);
+                if (r < 0)
+                        goto finish;
+        }
+        r = libluo_internal_notify_barrier(LUO_NOTIFY_TIMEOUT_USEC);
         if (r < 0)
                 goto finish;
 
         waited = now_usec();
-        closed = wait_closed(fds[0], time_after(wait_usec));
-        if (closed == -ENOMEM) {
-                r = closed;
+        r = wait_any_closed(pipes, n, time_after(wait_usec));
+        if (r < 0 && r != -ETIMEDOUT)
                 goto finish;
-        }
+        refused = r == 0;
         waited = now_usec() - waited;
 
-        if (closed < 0) {
-                (void) snprintf(message, sizeof(message), "FDSTOREREMOVE=1\nFDNAME=libluo~room%ju",
-                        (uintmax_t) st.st_ino);
-                r = libluo_internal_notify(message, -1);
-                if (r >= 0)
-                        r = wait_closed(fds[0], time_after(LUO_NOTIFY_TIMEOUT_USEC));
-                if (r < 0)
-                        goto finish;
-                *ret_took_usec = now_usec() - start - waited;
-        }
-        r = closed == 0;
+        (void) snprintf(message, sizeof(message), "FDSTOREREMOVE=1\nFDNAME=%s", name);
+        r = libluo_internal_notify(message, -1);
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = wait_closed(pipes[i].fd, time_after(LUO_NOTIFY_TIMEOUT_USEC));
+        if (r < 0)
+                goto finish;
+
+        *ret_took_usec = now_usec() - start - waited;
+        r = refused;
 
 finish:
-        close_fd(fds[0]);
+        while (n_stored > 0)
+                close_fd(pipes[--n_stored].fd);
         return r;
 }
 
 /*
  * What the service manager refuses it refuses without a word, but it closes it, in a process of its own: when that
- * process gets to run nobody can tell. So it is waited for many times as long as it has just taken.
+ * process gets to run nobody can tell. So it is waited for several times as long as it has just taken.
  */
-int libluo_internal_notify_ask_room(void) {
-        uint64_t wait = 0, took = 0;
+int libluo_internal_notify_ask_room(size_t n) {
+        uint64_t wait = USEC_PER_SEC / 20, took;
+        struct pollfd *pipes;
         int r;
 
-        for (;;) {
-                r = ask_once(wait, &took);
-                if (r != 0)
-                        return r < 0 ? r : -ENOBUFS;
-                if (wait > 0 && wait / 5 >= took)
-                        return 0;
+        pipes = calloc(n, sizeof(*pipes));
+        if (!pipes)
+                return -ENOMEM;
 
-                wait = took * 10 > USEC_PER_SEC / 20 ? took * 10 : USEC_PER_SEC / 20;
-        }
+        /* It has just been seen how long is long enough */
+        while ((r = ask_once(pipes, n, wait, &took)) == 0 && wait < took * 2)
+                wait = took * 5;
+
+        free(pipes);
+        return r > 0 ? -ENOBUFS : r;
 }
 
 LIBLUO_PUBLIC int libluo_notify(const char *state) {

@@ -67,8 +67,9 @@ LIBLUO_PUBLIC int libluo_session_retrieve(int device_fd, const char *name) {
 }
 
 /*
- * A request that no kernel takes: an incoming session refuses to preserve anything (EINVAL), an outgoing one refuses what
- * is behind the structure (E2BIG). Both happen before the session is locked, which another process may have done for long.
+ * A request that no kernel takes: an incoming session refuses to preserve anything (EINVAL), an outgoing one refuses
+ * what is behind the structure (E2BIG). Both happen before the session is locked, which another process may have done
+ * for long.
  */
 int libluo_internal_session_is_outgoing(int session_fd) {
         struct {

@@ -599,7 +599,7 @@ static int replace(libluo_store *s, struct store_entry *e, int fd, uint32_t flag
 /* Whether there is room for one entry more. What is too much the service manager refuses without a word. */
 static int check_room(const libluo_store *s) {
         if (s->shared)
-                return libluo_internal_notify_ask_room();
+                return libluo_internal_notify_ask_room(1);
         if (s->off)
                 return -ENOMEDIUM;
 
@@ -609,13 +609,18 @@ static int check_room(const libluo_store *s) {
 LIBLUO_PUBLIC int libluo_store_put_fd(libluo_store *store, const char *name, int fd, uint32_t flags) {
         struct store_entry *e, *same;
         bool stored = false;
-        int r;
+        int r, is_memory;
 
         if (!store || !name_is_valid(name) || flags & ~(LIBLUO_STORE_NO_POLL | LIBLUO_STORE_ADD))
                 return -EINVAL;
 
         if (!getenv("NOTIFY_SOCKET"))
                 return -ENOTCONN;
+
+        /* Nothing can be done with an O_PATH one, and it would be lost */
+        is_memory = libluo_internal_is_memory(fd);
+        if (is_memory < 0)
+                return is_memory;
 
         /* The service manager does not store an open file twice: there would be nothing under the new name */
         same = find_description(store, fd);
@@ -624,7 +629,7 @@ LIBLUO_PUBLIC int libluo_store_put_fd(libluo_store *store, const char *name, int
         if (same && !store->shared) {
                 if (flags & LIBLUO_STORE_ADD || !(find_entry(store, name) != same || next_entry(same)))
                         return flags & LIBLUO_STORE_ADD ? 0 : remove_others(store, name, same->generation);
-                if (libluo_internal_is_memory(fd) <= 0)
+                if (!is_memory)
                         return -ENOTUNIQ;
         }
 
@@ -633,7 +638,7 @@ LIBLUO_PUBLIC int libluo_store_put_fd(libluo_store *store, const char *name, int
                 return r;
 
         /* Somebody else may have removed it: if not, nothing happens */
-        if (same && (flags & LIBLUO_STORE_ADD || libluo_internal_is_memory(fd) <= 0))
+        if (same && (flags & LIBLUO_STORE_ADD || !is_memory))
                 return notify_store(same, same->generation, fd, flags);
 
         r = make_room(store);
@@ -852,9 +857,10 @@ static int map_new(libluo_store *s, const char *name, size_t size, uint32_t vers
         if (fd < 0)
                 return fd;
 
-        r = map(fd, size, &memory);
+        /* Through the mapping it would be the end of this process, where /dev/shm is full */
+        r = RETRY(pwrite(fd, &version, sizeof(version), 0)) == sizeof(version) ? map(fd, size, &memory)
+                                                                               : -ENOMEM;
         if (r >= 0) {
-                memcpy(memory, &version, sizeof(version));
                 r = libluo_store_put_fd(s, name, fd, 0);
                 if (r < 0)
                         (void) munmap(memory, size);

@@ -15,8 +15,8 @@
 #include "supervisor.h"
 
 /*
- * False if the caller is gone, or does not wait any more. Its id may be another process's then: what was found by the id
- * is to be used after this only.
+ * False if the caller is gone, or does not wait any more. Its id may be another process's then: what was found by the
+ * id is to be used after this only.
  */
 bool request_is_valid(struct supervisor *s, const struct seccomp_notif *request);
 

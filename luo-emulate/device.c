@@ -76,8 +76,8 @@ static bool follow_link(pid_t tid, char path[static PATH_MAX]) {
 }
 
 /*
- * Whether a path of the caller leads to the device, which for the kernel leads nowhere. What opens any other file costs a
- * readlink(2).
+ * Whether a path of the caller leads to the device, which for the kernel leads nowhere. What opens any other file costs
+ * a readlink(2).
  */
 static bool leads_to_device(struct supervisor *s, pid_t tid, const char *path, bool follow) {
         char current[PATH_MAX];

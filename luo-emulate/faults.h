@@ -17,7 +17,8 @@ enum operation {
         OPERATION_RETRIEVE,
         OPERATION_FINISH,
         OPERATION_GET_NAME,
-        OPERATION_FDSTORE_RESTORE, /* an entry of the fd store, over the kexec; its name is where others have a session's */
+        /* An entry of the fd store, over the kexec; its name is where others have a session's */
+        OPERATION_FDSTORE_RESTORE,
         N_OPERATIONS,
 };
 

@@ -140,7 +140,8 @@ static int copy_file(int fd, libluo_entry *ret_description, struct stat *ret_sta
         if (seals < 0 || seals & ~MEMORY_SEALS_KNOWN)
                 return -EOPNOTSUPP;
 
-        return memory_copy(fd, ret_stat->st_size, seals, 0);
+        r = libluo_internal_holes_fit(fd, ret_stat);
+        return r < 0 ? r : memory_copy(fd, ret_stat->st_size, seals, 0);
 }
 
 static bool is_of_inode(const struct stored_fd *entry, const struct stat *st) {

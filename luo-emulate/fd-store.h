@@ -37,8 +37,8 @@ void fd_store_init(struct fd_store *store, size_t max, int epoll);
 void fd_store_done(struct fd_store *store);
 
 /*
- * Stores a file descriptor in front of all others. Returns 1 and owns fd then, 0 if the same open file is there already,
- * -EXFULL if the store is full, or -ENOMEM.
+ * Stores a file descriptor in front of all others. Returns 1 and owns fd then, 0 if the same open file is there
+ * already, -EXFULL if the store is full, or -ENOMEM.
  */
 int fd_store_add(struct fd_store *store, int fd, const char *name, bool poll, bool is_unit_session);
 void fd_store_remove(struct fd_store *store, struct stored_fd *entry);

@@ -99,8 +99,8 @@ static int add_rules(scmp_filter_ctx context) {
 }
 
 /*
- * Before libseccomp 2.6 a filter can only be had through a file descriptor. A message of a socket is written as a whole,
- * and no limit on the size of files (ulimit -f) concerns it.
+ * Before libseccomp 2.6 a filter can only be had through a file descriptor. A message of a socket is written as a
+ * whole, and no limit on the size of files (ulimit -f) concerns it.
  */
 static int export_filter(scmp_filter_ctx context, struct sock_fprog *ret) {
         const size_t size_max = BPF_MAXINSNS * sizeof(struct sock_filter);

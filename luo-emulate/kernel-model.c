@@ -252,6 +252,9 @@ static int freeze_content(int fd, const struct stat *st, int *ret_seals) {
         if (((uint64_t) st->st_size + page_size - 1) / page_size > UINT_MAX)
                 return -EFBIG;
 
+        /* The kernel would fill all the memory that there is, and fail then */
+        if (libluo_internal_holes_fit(fd, st) < 0)
+                return -ENOMEM;
         r = memory_allocate(fd, st->st_size);
         if (r < 0)
                 return r;

@@ -15,6 +15,7 @@
 #include "internal.h"
 #include "listen-stream.h"
 #include "service-manager.h"
+#include "standard-fds.h"
 #include "supervisor.h"
 
 #define FD_STORE_MAX_DEFAULT 512
@@ -45,6 +46,7 @@ static void help(void) {
                "     --trace[=FILE]      Write a line for each operation, to stderr or FILE\n"
                "     --fd-store[=MAX]    Be the program's service manager, with an fd store\n"
                "     --luo-session=NAME  With --fd-store: LUOSession= of the unit\n"
+               "     --sessions-max=N    With --fd-store: LiveUpdateSessionsMax= of the unit\n"
                "     --listen-stream=ADDRESS\n"
                "                         Listen for the program (socket activation): /PATH, @NAME,\n"
                "                         PORT, IPV4:PORT or [IPV6]:PORT\n"
@@ -158,6 +160,10 @@ static int check_options(void) {
                 fprintf(stderr, "luo-emulate: --luo-session needs --fd-store.\n");
                 return EXIT_CANNOT_EMULATE;
         }
+        if (arg_unit.sessions_max > 0 && !arg_fd_store) {
+                fprintf(stderr, "luo-emulate: --sessions-max needs --fd-store.\n");
+                return EXIT_CANNOT_EMULATE;
+        }
         if (faults_have(&arg_faults, OPERATION_FDSTORE_RESTORE) && !arg_fd_store) {
                 fprintf(stderr, "luo-emulate: --fail=fdstore-restore needs --fd-store.\n");
                 return EXIT_CANNOT_EMULATE;
@@ -191,6 +197,7 @@ static int parse_arguments(int argc, char *argv[]) {
                 ARG_TRACE,
                 ARG_FD_STORE,
                 ARG_LUO_SESSION,
+                ARG_SESSIONS_MAX,
                 ARG_RESTARTS,
                 ARG_LISTEN_STREAM,
                 ARG_TYPE,
@@ -208,6 +215,7 @@ static int parse_arguments(int argc, char *argv[]) {
                 { "trace", optional_argument, NULL, ARG_TRACE },
                 { "fd-store", optional_argument, NULL, ARG_FD_STORE },
                 { "luo-session", required_argument, NULL, ARG_LUO_SESSION },
+                { "sessions-max", required_argument, NULL, ARG_SESSIONS_MAX },
                 { "restarts", required_argument, NULL, ARG_RESTARTS },
                 { "listen-stream", required_argument, NULL, ARG_LISTEN_STREAM },
                 { "type", required_argument, NULL, ARG_TYPE },
@@ -261,6 +269,11 @@ static int parse_arguments(int argc, char *argv[]) {
                         r = add_luo_session(optarg);
                         if (r != 0)
                                 return r;
+                        break;
+                case ARG_SESSIONS_MAX:
+                        if (!parse_unsigned(optarg, UINT_MAX, &value))
+                                return usage_error("--sessions-max", optarg, "not a number from 0 up");
+                        arg_unit.sessions_max = value;
                         break;
                 case ARG_LISTEN_STREAM:
                         r = add_listen_stream(optarg);
@@ -389,32 +402,16 @@ static int run(void) {
         return status;
 }
 
-/*
- * What is closed of stdin, stdout and stderr is taken, so that no file of our own gets to be there. The program has it
- * closed.
- */
-static int occupy_standard_fds(void) {
-        int fd;
-
-        do
-                fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-        while (fd >= 0 && fd <= STDERR_FILENO);
-
-        if (fd < 0) {
-                fprintf(stderr, "luo-emulate: cannot open /dev/null: %s.\n", strerror(errno));
-                return -1;
-        }
-        close_fd(fd);
-        return 0;
-}
-
 int main(int argc, char *argv[]) {
-        int status;
+        int status, r;
 
         status = parse_arguments(argc, argv);
-        if (status < 0)
-                status = occupy_standard_fds() < 0 ? EXIT_CANNOT_EMULATE : run();
-        else if (status == EXIT_SUCCESS && (fflush(stdout) != 0 || ferror(stdout))) {
+        if (status < 0) {
+                r = occupy_standard_fds();
+                if (r < 0)
+                        fprintf(stderr, "luo-emulate: cannot open /dev/null: %s.\n", strerror(-r));
+                status = r < 0 ? EXIT_CANNOT_EMULATE : run();
+        } else if (status == EXIT_SUCCESS && (fflush(stdout) != 0 || ferror(stdout))) {
                 fprintf(stderr, "luo-emulate: cannot write: %s.\n", strerror(errno));
                 status = EXIT_CANNOT_EMULATE;
         }

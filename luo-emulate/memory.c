@@ -91,7 +91,7 @@ static int restore_mode_and_seals(int fd, int seals) {
         if (present < 0)
                 return -errno;
 
-        /* A file that had to be made with F_SEAL_EXEC cannot get its x bits, but the seals that come of both can be had */
+        /* A file that had to be made with F_SEAL_EXEC cannot get its x bits, but can get the seals that come of both */
         if (fchmod(fd, present & F_SEAL_EXEC_VALUE ? 0666 : 0777) < 0)
                 return -errno;
         if (present & seals & F_SEAL_EXEC_VALUE)
@@ -132,8 +132,10 @@ static int copy_content(int from, int to, off_t size) {
         return r;
 }
 
-/* What was stored for writing only has to be read. Its mode may keep even the owner out: it is changed for a moment, when no
- * process is left that could see it. */
+/*
+ * What was stored for writing only has to be read. Its mode may keep even the owner out: it is changed for a moment,
+ * when no process is left that could see it.
+ */
 static int open_for_reading(int fd) {
         struct stat st;
         int r;

@@ -16,9 +16,9 @@
 #include "supervisor.h"
 
 /*
- * The device and the sessions are epolls in the program: files of the kernel's that are like LUO's (anonymous inodes that
- * can neither be read nor written), and that /proc tells apart by the data of the one file that each of them waits for.
- * They end with the last reference to the open file, wherever that was (fork, dup, SCM_RIGHTS). Nothing tells the
+ * The device and the sessions are epolls in the program: files of the kernel's that are like LUO's (anonymous inodes
+ * that can neither be read nor written), and that /proc tells apart by the data of the one file that each of them waits
+ * for. They end with the last reference to the open file, wherever that was (fork, dup, SCM_RIGHTS). Nothing tells the
  * emulator when this happens; but an epoll has the files that were added to it for as long as they are open anywhere,
  * without holding them open. So all are in one epoll, and which are still in there is looked up whenever an answer
  * depends on it.

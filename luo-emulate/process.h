@@ -21,7 +21,10 @@ int process_write(pid_t tid, uint64_t address, const void *buffer, size_t size);
 /* Reads a string into ret, with its NUL. Returns its length, -EFAULT, or -ENAMETOOLONG. */
 ssize_t process_read_string(pid_t tid, uint64_t address, char *ret, size_t size);
 
-/* -E2BIG if the memory is not all zero, -EFAULT if it cannot be read up to there, as check_zeroed_user() of the kernel. */
+/*
+ * -E2BIG if the memory is not all zero, -EFAULT if it cannot be read up to there, as check_zeroed_user() of the
+ * kernel.
+ */
 int process_check_zeroed(pid_t tid, uint64_t address, uint64_t size);
 
 /* What /proc/PID/fdinfo knows of a file descriptor. */
@@ -59,8 +62,8 @@ pid_t process_leader(pid_t tid);
 void process_name(pid_t tid, char ret[static PROCESS_NAME_SIZE]);
 
 /*
- * Sends a signal to all descendants of the calling process, also those that are forked meanwhile, and lets them go on if
- * they were stopped.
+ * Sends a signal to all descendants of the calling process, also those that are forked meanwhile, and lets them go on
+ * if they were stopped.
  */
 void process_signal_descendants(int signal);
 

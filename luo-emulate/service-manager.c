@@ -17,15 +17,19 @@
 #include "fd-store.h"
 #include "internal.h"
 #include "listen-stream.h"
+#include "live-update.h"
 #include "process.h"
 #include "service-manager.h"
 #include "supervisor.h"
+#include "varlink.h"
 
 #define LISTEN_FDS_START 3
 #define MESSAGE_MAX 4096    /* PIPE_BUF, which is systemd's limit */
 #define MESSAGE_FDS_MAX 253 /* SCM_MAX_FD of the kernel */
 #define NAME_DEFAULT "stored"
 #define SOCKET_NAME "notify"
+#define VARLINK_SOCKET_NAME "io.systemd.Manager"
+#define SESSION_VARIANTS_MAX 256U
 #define UNIT_NAME "emulated.service"
 #define SOCKET_UNIT_NAME "emulated.socket"
 
@@ -39,6 +43,8 @@ struct service_manager {
         int epoll;
         int socket;
         struct sockaddr_un address;
+        struct varlink_server *varlink; /* NULL without json-c */
+        char varlink_path[PATH_MAX];
 };
 
 /* ---------------------------------------------------------------------------------------------------- setup ---- */
@@ -71,6 +77,8 @@ void service_manager_remove_folder(const char *folder) {
 
         (void) snprintf(path, sizeof(path), "%s/" SOCKET_NAME, folder);
         (void) unlink(path);
+        (void) snprintf(path, sizeof(path), "%s/" VARLINK_SOCKET_NAME, folder);
+        (void) unlink(path);
         (void) rmdir(folder);
 }
 
@@ -92,6 +100,24 @@ static int make_socket(struct service_manager *m, const char *folder) {
                 return -errno;
 
         if (epoll_ctl(m->epoll, EPOLL_CTL_ADD, m->socket, &(struct epoll_event) { .events = EPOLLIN }) < 0)
+                return -errno;
+
+        return 0;
+}
+
+static int make_varlink(struct service_manager *m, const char *folder) {
+        struct epoll_event event = { .events = EPOLLIN };
+        int r;
+
+        (void) snprintf(m->varlink_path, sizeof(m->varlink_path), "%s/" VARLINK_SOCKET_NAME, folder);
+        r = varlink_server_new(m->varlink_path, live_update_call, m, &m->varlink);
+        if (r < 0 || !m->varlink)
+                return r;
+
+        event.data.ptr = m->varlink;
+        if (epoll_ctl(m->epoll, EPOLL_CTL_ADD, varlink_server_fd(m->varlink), &event) < 0)
+                return -errno;
+        if (geteuid() == 0 && chmod(m->varlink_path, 0666) < 0)
                 return -errno;
 
         return 0;
@@ -125,6 +151,8 @@ int service_manager_new(struct supervisor *supervisor, const struct unit_setting
         }
         if (r >= 0)
                 r = make_socket(m, folder);
+        if (r >= 0)
+                r = make_varlink(m, folder);
         if (r < 0) {
                 fprintf(stderr, "luo-emulate: cannot make the NOTIFY_SOCKET %s/" SOCKET_NAME ": %s.\n",
                         folder, strerror(-r));
@@ -153,6 +181,7 @@ struct service_manager *service_manager_free(struct service_manager *m) {
 
         close_listen_fds(m);
         free(m->listen_fds);
+        varlink_server_free(m->varlink);
         fd_store_done(&m->store);
         close_fd(m->socket);
         close_fd(m->epoll);
@@ -183,14 +212,19 @@ static struct session *session_of(struct service_manager *m, const struct stored
         return object ? object->session : NULL;
 }
 
-/* Names the unit's sessions in the kernel. What would be too long is told apart by its hash. */
-static void unit_session_name(const char *name, uint8_t ret[KERNEL_LUO_NAME_SIZE]) {
-        char text[KERNEL_LUO_NAME_SIZE];
+/*
+ * Names the unit's sessions in the kernel. What would be too long is told apart by its hash. Variants are for when a
+ * removed session of that name is still open somewhere.
+ */
+static void unit_session_name(const char *name, unsigned variant, uint8_t ret[KERNEL_LUO_NAME_SIZE]) {
+        char text[KERNEL_LUO_NAME_SIZE], suffix[16] = "";
         int n;
 
-        n = snprintf(text, sizeof(text), UNIT_NAME "/%s", name);
+        if (variant > 0)
+                (void) snprintf(suffix, sizeof(suffix), ":%u", variant);
+        n = snprintf(text, sizeof(text), UNIT_NAME "/%s%s", name, suffix);
         if ((size_t) n >= sizeof(text))
-                (void) snprintf(text, sizeof(text), UNIT_NAME "-%016" PRIx64, hash_string(name));
+                (void) snprintf(text, sizeof(text), UNIT_NAME "-%016" PRIx64 "%s", hash_string(name), suffix);
 
         memset(ret, 0, KERNEL_LUO_NAME_SIZE);
         memcpy(ret, text, strlen(text));
@@ -212,10 +246,12 @@ static int make_session(struct service_manager *m, const char *name, bool beside
         char entry_name[LIBLUO_ENTRY_NAME_MAX + 1];
         uint8_t session_name[KERNEL_LUO_NAME_SIZE];
         struct session *session;
-        int fd, r;
+        int fd, r = -EEXIST;
 
-        unit_session_name(name, session_name);
-        r = kernel_create_session(&m->supervisor->kernel, session_name, &session);
+        for (unsigned variant = 0; r == -EEXIST && variant < SESSION_VARIANTS_MAX; variant++) {
+                unit_session_name(name, variant, session_name);
+                r = kernel_create_session(&m->supervisor->kernel, session_name, &session);
+        }
         if (r < 0)
                 return r;
 
@@ -230,32 +266,114 @@ static int make_session(struct service_manager *m, const char *name, bool beside
         return r < 0 ? r : 0;
 }
 
+static bool is_named(const struct stored_fd *entry, const char *name) {
+        size_t length = strlen(name);
+
+        return strncmp(entry->name, name, length) == 0 &&
+                (entry->name[length] == 0 || strcmp(entry->name + length, ".next") == 0);
+}
+
+void service_manager_find_sessions(struct service_manager *m, const char *name, struct unit_sessions *ret) {
+        struct stored_fd *entry;
+
+        *ret = (struct unit_sessions) {};
+        TAILQ_FOREACH(entry, &m->store.list, entries) {
+                const struct session *session = is_named(entry, name) ? session_of(m, entry) : NULL;
+
+                if (session)
+                        *(session->incoming ? &ret->restored : &ret->outgoing) = entry;
+        }
+}
+
 static void make_sessions(struct service_manager *m) {
         for (size_t i = 0; i < m->unit->n_luo_sessions; i++) {
-                bool has_incoming = false, has_outgoing = false;
-                uint8_t name[KERNEL_LUO_NAME_SIZE];
-                struct stored_fd *entry;
+                struct unit_sessions sessions;
                 int r;
 
-                unit_session_name(m->unit->luo_sessions[i], name);
-                TAILQ_FOREACH(entry, &m->store.list, entries) {
-                        const struct session *session = entry->is_unit_session ? session_of(m, entry) : NULL;
-
-                        if (!session || strcmp(session->name, (const char *) name) != 0)
-                                continue;
-                        if (session->incoming)
-                                has_incoming = true;
-                        else
-                                has_outgoing = true;
-                }
-                if (has_outgoing)
+                service_manager_find_sessions(m, m->unit->luo_sessions[i], &sessions);
+                if (sessions.outgoing)
                         continue;
 
-                r = make_session(m, m->unit->luo_sessions[i], has_incoming);
+                r = make_session(m, m->unit->luo_sessions[i], sessions.restored);
                 if (r < 0)
                         fprintf(stderr, "luo-emulate: cannot make the unit's LUO session \"%s\": %s.\n",
                                 m->unit->luo_sessions[i], libluo_strerror(r));
         }
+}
+
+int service_manager_create_session(struct service_manager *m, const char *name) {
+        struct kernel_model *kernel = &m->supervisor->kernel;
+        struct unit_sessions sessions;
+        int r;
+
+        r = kernel_open_device(kernel);
+        if (r == -EBUSY && objects_sweep(m->supervisor) > 0)
+                r = kernel_open_device(kernel);
+        if (r < 0)
+                return r;
+
+        service_manager_find_sessions(m, name, &sessions);
+        r = make_session(m, name, sessions.restored);
+        kernel_close_device(kernel);
+        trace_entry(m, "session-create", name, r);
+        return r;
+}
+
+void service_manager_remove_session(struct service_manager *m, struct stored_fd *entry) {
+        trace_entry(m, "session-remove", entry->name, 0);
+        fd_store_remove(&m->store, entry);
+        (void) objects_sweep(m->supervisor);
+}
+
+bool service_manager_is_caller(const struct service_manager *m, int pid) {
+        /* Whatever else there is descends from the program, as far as can be told */
+        return pid > 0 && pid != m->supervisor->driver.pid;
+}
+
+unsigned service_manager_boot(const struct service_manager *m) {
+        return m->supervisor->kernel.boot;
+}
+
+size_t service_manager_count_sessions(struct service_manager *m) {
+        struct stored_fd *entry;
+        size_t n = 0;
+
+        TAILQ_FOREACH(entry, &m->store.list, entries) {
+                const struct session *session = session_of(m, entry);
+                bool is_configured = false;
+
+                for (size_t i = 0; i < m->unit->n_luo_sessions; i++)
+                        is_configured = is_configured || is_named(entry, m->unit->luo_sessions[i]);
+                n += session && !session->incoming && !is_configured;
+        }
+
+        return n;
+}
+
+size_t service_manager_sessions_max(const struct service_manager *m) {
+        return m->unit->sessions_max;
+}
+
+bool service_manager_next_session(
+        struct service_manager *m, struct stored_fd **entry, struct session_description *ret) {
+        static char name[LIBLUO_ENTRY_NAME_MAX + 1]; /* belongs to the caller until the next call */
+        struct stored_fd *e = *entry ? TAILQ_NEXT(*entry, entries) : TAILQ_FIRST(&m->store.list);
+        const struct session *session = NULL;
+        char *suffix;
+
+        while (e && !(session = session_of(m, e)))
+                e = TAILQ_NEXT(e, entries);
+        if (!e)
+                return false;
+
+        (void) snprintf(name, sizeof(name), "%s", e->name);
+        suffix = session->incoming ? NULL : strrchr(name, '.');
+        if (suffix && strcmp(suffix, ".next") == 0)
+                *suffix = 0;
+
+        *entry = e;
+        *ret = (struct session_description) { .name = name, .restored = session->incoming };
+        return true;
 }
 
 /* ----------------------------------------------------------------------------------------------- the program ---- */
@@ -320,8 +438,8 @@ static char *join_names(const struct service_manager *m) {
 }
 
 /*
- * Descriptors from LISTEN_FDS_START up. Who is where another one belongs moves out of the way first, so that one more is
- * needed at most.
+ * Descriptors from LISTEN_FDS_START up. Who is where another one belongs moves out of the way first, so that one more
+ * is needed at most.
  */
 static int move_fds(int fds[], size_t n) {
         size_t *owners; /* of each place: the index of the one that is there now, plus one */
@@ -395,13 +513,15 @@ static int set_maximum(const struct service_manager *m) {
 
 void service_manager_unset(void) {
         static const char *const names[] = { "NOTIFY_SOCKET", "FDSTORE", "LISTEN_FDS", "LISTEN_FDNAMES",
-                "LISTEN_PID", "LISTEN_PIDFDID" };
+                "LISTEN_PID", "LISTEN_PIDFDID", "LIBLUO_MANAGER_SOCKET" };
 
         for (size_t i = 0; i < ELEMENTS(names); i++)
                 (void) unsetenv(names[i]);
 }
 
 int service_manager_pass_socket(const struct service_manager *m) {
+        if (m->varlink && setenv("LIBLUO_MANAGER_SOCKET", m->varlink_path, 1) < 0)
+                return -errno;
         return setenv("NOTIFY_SOCKET", m->address.sun_path, 1) < 0 ? -errno : set_maximum(m);
 }
 
@@ -534,9 +654,9 @@ static void handle_message(struct service_manager *m, char *message, size_t size
 }
 
 /*
- * sd_listen_fds(3) finds nothing in any other process than $LISTEN_PID, and says nothing about it. Who sends messages and
- * was meant to have the file descriptors, by the look of its environment, hears it here, once for a start. Commands that
- * speak for a shell script are not meant.
+ * sd_listen_fds(3) finds nothing in any other process than $LISTEN_PID, and says nothing about it. Who sends messages
+ * and was meant to have the file descriptors, by the look of its environment, hears it here, once for a start. Commands
+ * that speak for a shell script are not meant.
  */
 static void look_for_missed_fds(struct service_manager *m, pid_t sender) {
         static const char *const commands[] = { "systemd-notify", "luoctl" };
@@ -627,6 +747,10 @@ void service_manager_dispatch(struct service_manager *m) {
         while (epoll_wait(m->epoll, &event, 1, 0) > 0 && event.data.ptr) {
                 struct stored_fd *entry = event.data.ptr;
 
+                if (event.data.ptr == m->varlink) {
+                        varlink_server_dispatch(m->varlink);
+                        continue;
+                }
                 trace_entry(m, "fdstore-hang-up", entry->name, 0);
                 fd_store_remove(&m->store, entry);
         }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What the program has of its service manager: a socket to notify it, a store for file descriptors, sessions of the unit
- * (LUOSession=), and sockets that others listen on for it, as the patched systemd has them.
+ * What the program has of its service manager: a socket to notify it, a store for file descriptors, sessions of the
+ * unit (LUOSession=), and sockets that others listen on for it, as the patched systemd has them.
  */
 
 #include <stdbool.h>
@@ -17,6 +17,7 @@ struct unit_setting {
         size_t fd_store_max;
         char **luo_sessions;
         size_t n_luo_sessions;
+        size_t sessions_max; /* LiveUpdateSessionsMax= */
         char **listen_streams;
         size_t n_listen_streams;
 };
@@ -34,8 +35,8 @@ int service_manager_new(struct supervisor *supervisor, const struct unit_setting
 struct service_manager *service_manager_free(struct service_manager *manager);
 
 /*
- * Makes what the program is to get at its next start and is not there yet: sessions and sockets. Returns 0 or a negative
- * errno, and then it was told on stderr.
+ * Makes what the program is to get at its next start and is not there yet: sessions and sockets. Returns 0 or a
+ * negative errno, and then it was told on stderr.
  */
 int service_manager_begin(struct service_manager *manager);
 

@@ -121,19 +121,6 @@ static int read_stored(const libluo_store *store, const struct file *file, struc
         return 0;
 }
 
-static int put_vacant(libluo_store *store, const struct file *file) {
-        uint8_t header[HEADER_SIZE] = {};
-        struct content content = { header, sizeof(header) };
-        int r;
-
-        memcpy(header, magic, strlen(magic));
-        put_u32(header + HEADER_VERSION, 1);
-        put_u32(header + HEADER_CHECKSUM, checksum(&content));
-
-        r = libluo_store_put_data(store, file->name, header, sizeof(header), 0);
-        return r < 0 ? fail_store(file->name, r) : 0;
-}
-
 /* ---------------------------------------------------------------------------------------- what is at its path ---- */
 
 static int read_all(int fd, uint8_t *data, size_t size) {
@@ -170,7 +157,10 @@ static int write_all(int fd, const uint8_t *data, size_t size) {
         return 0;
 }
 
-/* The folder may be the program's to change. Returns a file descriptor, -ENOENT, or another error that was told. */
+/*
+ * Opens what could be saved. The folder may be the program's to change. Returns a file descriptor, -ENOENT, or another
+ * error that was told.
+ */
 static int open_path(const struct file *file, struct stat *ret_stat) {
         int fd;
 
@@ -185,6 +175,12 @@ static int open_path(const struct file *file, struct stat *ret_stat) {
                 (void) fail("%s is not a regular file", file->path);
                 close_fd(fd);
                 return -EISNAM;
+        }
+        if (ret_stat->st_size > (off_t) FILE_SIZE_MAX) {
+                (void) fail("%s is too large: it has %ju bytes, and may have %u", file->path,
+                        (uintmax_t) ret_stat->st_size, FILE_SIZE_MAX);
+                close_fd(fd);
+                return -EFBIG;
         }
 
         return fd;
@@ -203,11 +199,6 @@ static int read_path(const struct file *file, struct content *ret) {
         }
         if (fd < 0)
                 return EXIT_NOT_KEPT;
-        if (st.st_size > (off_t) FILE_SIZE_MAX) {
-                close_fd(fd);
-                return fail("%s is too large: it has %ju bytes, and may have %u", file->path,
-                        (uintmax_t) st.st_size, FILE_SIZE_MAX);
-        }
 
         content.size = HEADER_SIZE + (size_t) st.st_size;
         content.data = calloc(1, content.size);
@@ -229,7 +220,7 @@ static int read_path(const struct file *file, struct content *ret) {
         return 0;
 }
 
-/* Writes it under another name. */
+/* Writes it under another name. Nothing is left of it on failure: it may be the disk that is full. */
 static int write_beside(const char *path, const struct content *content) {
         uid_t user = get_u32(content->data + HEADER_USER);
         gid_t group = get_u32(content->data + HEADER_GROUP);
@@ -248,10 +239,15 @@ static int write_beside(const char *path, const struct content *content) {
         if (r >= 0 && fchmod(fd, get_u32(content->data + HEADER_MODE) & 0777) < 0)
                 r = -errno;
         close_fd(fd);
+        if (r < 0)
+                (void) unlink(path);
         return r;
 }
 
-/* The path of what says that the file at its path counts, and not the one in the store; hidden, as it is not the program's. */
+/*
+ * The path of what says that the file at its path counts, and not the one in the store; hidden, as it is not the
+ * program's.
+ */
 static char *mark_of(const struct file *file) {
         const char *name = strrchr(file->path, '/') + 1;
         char *mark;
@@ -264,6 +260,8 @@ static char *mark_of(const struct file *file) {
 }
 
 static int set_aside(const struct file *file) {
+        const char *replaced = "";
+        struct stat st;
         char *aside;
         int r;
 
@@ -271,36 +269,54 @@ static int set_aside(const struct file *file) {
         if (!aside)
                 return EXIT_NOT_KEPT;
 
+        if (lstat(aside, &st) >= 0)
+                replaced = ", in the place of an earlier one";
         r = rename(file->path, aside) < 0
                 ? fail("cannot rename %s to %s: %s", file->path, aside, strerror(errno))
                 : 0;
         if (r == 0)
-                fprintf(stderr, "luo-keep: %s was there already, with another content; it is %s now.\n",
-                        file->path, aside);
+                fprintf(stderr, "luo-keep: %s was there already, with another content; it is %s now%s.\n",
+                        file->path, aside, replaced);
         free(aside);
         return r;
 }
 
 /* ---------------------------------------------------------------------------------------------- the life of it ---- */
 
-int file_check(const libluo_store *store, const struct file *file) {
+int file_check(const libluo_store *store, struct file *file) {
         struct content content = {};
-        int r;
+        struct stat st;
+        int fd, r;
 
         r = read_stored(store, file, &content);
+        if (r != 0)
+                return r;
+        file->has_place = content.data;
+        file->is_stored = content.data && is_there(&content);
         content_done(&content);
-        return r;
+
+        fd = open_path(file, &st);
+        close_fd(fd);
+        return fd >= 0 || fd == -ENOENT ? 0 : EXIT_NOT_KEPT;
 }
 
-int file_reserve(libluo_store *store, const struct file *file) {
-        struct content content = {};
+int file_reserve(libluo_store *store, struct file *file) {
+        uint8_t header[HEADER_SIZE] = {};
+        struct content content = { header, sizeof(header) };
         int r;
 
-        r = read_stored(store, file, &content);
-        if (r == 0 && !content.data)
-                r = put_vacant(store, file);
-        content_done(&content);
-        return r;
+        if (file->has_place)
+                return 0;
+
+        memcpy(header, magic, strlen(magic));
+        put_u32(header + HEADER_VERSION, 1);
+        put_u32(header + HEADER_CHECKSUM, checksum(&content));
+        r = libluo_store_put_data(store, file->name, header, sizeof(header), 0);
+        if (r < 0)
+                return fail_store(file->name, r);
+
+        file->has_place = true;
+        return 0;
 }
 
 int file_restore(const libluo_store *store, const struct file *file) {
@@ -339,18 +355,18 @@ finish:
         return r;
 }
 
-int file_release(libluo_store *store, const struct file *file) {
-        struct content content = {};
+int file_release(libluo_store *store, struct file *file) {
         int r;
 
-        r = read_stored(store, file, &content);
-        if (r == 0 && is_there(&content)) {
-                /* First the one and then the other: the file is at its path, and so no second place is needed */
-                r = libluo_store_remove(store, file->name);
-                r = r < 0 ? fail_store(file->name, r) : put_vacant(store, file);
-        }
-        content_done(&content);
-        return r;
+        if (!file->is_stored)
+                return 0;
+
+        r = libluo_store_remove(store, file->name);
+        if (r < 0)
+                return fail_store(file->name, r);
+
+        file->has_place = file->is_stored = false;
+        return 0;
 }
 
 int file_mark(const struct file *file) {
@@ -392,14 +408,14 @@ int file_save(libluo_store *store, const struct file *file, bool *ret_is_saved) 
         /* What keeps the place. It is not passed to this process, which has to know by itself that it is there. */
         (void) snprintf(message, sizeof(message), "FDSTOREREMOVE=1\nFDNAME=%s", file->name);
         r = libluo_notify(message);
-        if (r >= 0)
+        r = r < 0 ? fail_store(file->name, r) : ask_room(1);
+        if (r == 0) {
                 r = libluo_store_put_data(store, file->name, content.data, content.size, 0);
+                r = r < 0 ? fail_store(file->name, r) : 0;
+        }
         content_done(&content);
-        if (r < 0)
-                return fail_store(file->name, r);
-
-        *ret_is_saved = true;
-        return 0;
+        *ret_is_saved = r == 0;
+        return r;
 }
 
 int file_drop(const struct file *file) {

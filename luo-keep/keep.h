@@ -33,6 +33,8 @@ struct memory {
 struct file {
         const char *name;
         const char *path;
+        bool has_place; /* something is stored: it, or what keeps its place */
+        bool is_stored;
 };
 
 /* What the command line says. */
@@ -54,23 +56,32 @@ int fail_store(const char *name, int error);
 /* The path with an ending: for the caller to free. NULL if there is no memory for it, and then it was told. */
 char *path_with(const char *path, const char *ending);
 
+/*
+ * Asks the service manager whether it takes n entries more: what it refuses (NotifyAccess=, a store that is full by
+ * now) it refuses without a word.
+ */
+int ask_room(size_t n);
+
 /* Gives the file at path_with(path, ".luo-keep") its name, in the place of what had it. */
 int move_into_place(const char *new_path, const char *path);
 
 /* memory.c: looks whether what is stored can be used, and takes it, and whether the link can be made. */
 int memory_check(const libluo_store *store, struct memory *memory);
 
-/* memory.c: makes what is not stored, and stores it, and makes what is too small larger. */
-int memory_provide(libluo_store *store, struct memory *memory);
+/* memory.c: makes what is not there yet, and stores it. */
+int memory_reserve(libluo_store *store, struct memory *memory);
+
+/* memory.c: makes what is too small larger, and looks whether the program can open it. */
+int memory_provide(const struct memory *memory);
 
 /* memory.c: makes the link for the program, which has the memory as this file descriptor. */
 int memory_link(const struct memory *memory, int program_fd);
 
-/* file.c: looks whether what is stored can be restored. */
-int file_check(const libluo_store *store, const struct file *file);
+/* file.c: looks whether what is stored can be restored, and whether what is at its path could be saved. */
+int file_check(const libluo_store *store, struct file *file);
 
-/* file.c: makes sure that there is a place for it in the store. */
-int file_reserve(libluo_store *store, const struct file *file);
+/* file.c: makes a place for it in the store, where there is none. */
+int file_reserve(libluo_store *store, struct file *file);
 
 /* file.c: writes what is stored to its path. It remains stored. */
 int file_restore(const libluo_store *store, const struct file *file);
@@ -78,8 +89,8 @@ int file_restore(const libluo_store *store, const struct file *file);
 /* file.c: notes that from here on what is at its path counts. Without that, file_save() leaves all as it is. */
 int file_mark(const struct file *file);
 
-/* file.c: removes what counts no more from the store; its place in there remains. */
-int file_release(libluo_store *store, const struct file *file);
+/* file.c: removes what counts no more from the store, and with it its place. */
+int file_release(libluo_store *store, struct file *file);
 
 /* file.c: stores what is at its path, if it counts, and something is there. */
 int file_save(libluo_store *store, const struct file *file, bool *ret_is_saved);

@@ -9,9 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sys/stat.h>
+
 #include "internal.h"
 #include "keep.h"
 #include "program.h"
+#include "standard-fds.h"
 
 /* How long the service manager may take: as long as it gives a start by default (DefaultTimeoutStartSec=) */
 #define BARRIER_USEC (90 * USEC_PER_SEC)
@@ -39,6 +42,21 @@ char *path_with(const char *path, const char *ending) {
 
         (void) fail("%s", strerror(ENOMEM));
         return NULL;
+}
+
+int ask_room(size_t n) {
+        int r;
+
+        if (n == 0)
+                return 0;
+
+        r = libluo_internal_notify_ask_room(n);
+        if (r == -ENOBUFS)
+                return fail(
+                        "the service manager does not take %zu more: FileDescriptorStoreMax= of the unit is too low, "
+                        "or NotifyAccess= does not let luo-keep store",
+                        n);
+        return r < 0 ? fail("the fd store: %s", libluo_strerror(r)) : 0;
 }
 
 int move_into_place(const char *new_path, const char *path) {
@@ -116,12 +134,28 @@ static bool is_given(const struct arguments *arguments, const char *name, const 
         return false;
 }
 
+/* One that is that of a file, and that no other way of writing it would hide from is_given() */
+static bool path_is_plain(const char *path) {
+        if (*path != '/')
+                return false;
+
+        for (; path; path = strchr(path, '/')) {
+                size_t length = strcspn(++path, "/");
+
+                if (length == 0 || (length == 1 && path[0] == '.') ||
+                        (length == 2 && path[0] == '.' && path[1] == '.'))
+                        return false;
+        }
+
+        return true;
+}
+
 /* What is wrong with them, or NULL. */
 static const char *check_names(const struct arguments *arguments, const char *name, const char *path) {
         if (!name_is_valid(name))
                 return "the name has to be printable ASCII without \":\" and \"~\", of 1 to 238 bytes";
-        if (path[0] != '/' || path[strlen(path) - 1] == '/')
-                return "the path has to be absolute, and that of a file";
+        if (!path_is_plain(path))
+                return "the path has to be absolute, without \"//\", \".\" and \"..\", and that of a file";
         if (is_given(arguments, name, path))
                 return "the name or the path was given before";
         return NULL;
@@ -252,6 +286,50 @@ static int parse_arguments(int argc, char *argv[], struct arguments *arguments) 
         return -1;
 }
 
+/*
+ * For root no folder on the way may be another user's to change: whoever can could have it write elsewhere, and what is
+ * written is what a process of the service has stored. Who has "/" has all, be it not root (user namespaces).
+ */
+static int check_folders(const char *path) {
+        uid_t owner = 0;
+        int r = 0;
+
+        if (geteuid() != 0)
+                return 0;
+
+        for (const char *end = path; end && r == 0; end = strchr(end + 1, '/')) {
+                char *folder = strndup(path, end == path ? 1 : (size_t) (end - path));
+                struct stat st;
+
+                if (!folder)
+                        return fail("%s", strerror(ENOMEM));
+                if (lstat(folder, &st) < 0)
+                        r = fail("%s: %s", folder, strerror(errno));
+                else {
+                        if (end == path)
+                                owner = st.st_uid;
+                        if (!S_ISDIR(st.st_mode) || (st.st_uid != 0 && st.st_uid != owner) ||
+                                ((st.st_mode & 022) && !(st.st_mode & S_ISVTX)))
+                                r = fail("%s: for root it has to be in folders that root alone can "
+                                         "change, and %s is none",
+                                        path, folder);
+                }
+                free(folder);
+        }
+
+        return r;
+}
+
+static int check_paths(const struct arguments *arguments) {
+        int r = 0;
+
+        for (size_t i = 0; i < arguments->n_memories && r == 0; i++)
+                r = check_folders(arguments->memories[i].path);
+        for (size_t i = 0; i < arguments->n_files && r == 0; i++)
+                r = check_folders(arguments->files[i].path);
+        return r;
+}
+
 /* ------------------------------------------------------------------------------------------------ --save ---- */
 
 static int barrier(const libluo_store *store) {
@@ -314,31 +392,44 @@ static int check(const struct arguments *arguments, const libluo_store *store) {
         return r;
 }
 
-/*
- * A file leaves the store when all files are at their paths, and right before the program begins: whatever goes wrong
- * before that has lost nothing. The mark is for --save, which also runs when a start went wrong, and is not told how far it
- * came: what somebody else has at the path must not replace what is stored.
- */
-static int provide(const struct arguments *arguments, libluo_store *store) {
-        int n_passed = (int) pass_count(store, arguments), r = 0;
+/* Makes a place for all that has none. It is asked for at once, as the service manager takes its time to answer. */
+static int reserve(const struct arguments *arguments, libluo_store *store) {
+        size_t n = 0;
+        int r;
 
+        for (size_t i = 0; i < arguments->n_memories; i++)
+                n += arguments->memories[i].fd < 0;
+        for (size_t i = 0; i < arguments->n_files; i++)
+                n += !arguments->files[i].has_place;
+
+        r = ask_room(n);
         for (size_t i = 0; i < arguments->n_memories && r == 0; i++)
-                r = memory_provide(store, &arguments->memories[i]);
+                r = memory_reserve(store, &arguments->memories[i]);
         for (size_t i = 0; i < arguments->n_files && r == 0; i++)
                 r = file_reserve(store, &arguments->files[i]);
+        return r == 0 ? barrier(store) : r;
+}
+
+/*
+ * A file leaves the store when all files are at their paths, and right before the program begins: whatever goes wrong
+ * before that has lost nothing. The mark is for --save, which also runs when a start went wrong, and is not told how
+ * far it came: what somebody else has at the path must not replace what is stored.
+ */
+static int provide(const struct arguments *arguments, libluo_store *store) {
+        int n_passed = (int) pass_count(store, arguments), r;
+
+        r = reserve(arguments, store);
+        for (size_t i = 0; i < arguments->n_memories && r == 0; i++)
+                r = memory_provide(&arguments->memories[i]);
         for (size_t i = 0; i < arguments->n_memories && r == 0; i++)
                 r = memory_link(&arguments->memories[i], FIRST_PASSED_FD + n_passed + (int) i);
         for (size_t i = 0; i < arguments->n_files && r == 0; i++)
                 r = file_restore(store, &arguments->files[i]);
-        if (r == 0)
-                r = barrier(store);
         for (size_t i = 0; i < arguments->n_files && r == 0; i++)
                 r = file_mark(&arguments->files[i]);
         for (size_t i = 0; i < arguments->n_files && r == 0; i++)
                 r = file_release(store, &arguments->files[i]);
-        if (r == 0 && arguments->n_files > 0)
-                r = barrier(store);
-        return r;
+        return r == 0 ? reserve(arguments, store) : r;
 }
 
 static int become_program(const struct arguments *arguments, libluo_store *store) {
@@ -379,9 +470,18 @@ int main(int argc, char *argv[]) {
         if (status >= 0)
                 goto finish;
 
-        /* What is stored is not passed to --save, and systemd before 254 says to nobody how much room there is */
-        r = libluo_store_open(
-                LIBLUO_STORE_KEEP_ENVIRONMENT | (arguments.save ? LIBLUO_STORE_ANY_ROOM : 0), &store);
+        r = occupy_standard_fds();
+        if (r < 0) {
+                status = fail("cannot open /dev/null: %s", strerror(-r));
+                goto finish;
+        }
+
+        status = check_paths(&arguments);
+        if (status != 0)
+                goto finish;
+
+        /* systemd before 254 says to nobody how much room there is: ask_room() finds out */
+        r = libluo_store_open(LIBLUO_STORE_KEEP_ENVIRONMENT | LIBLUO_STORE_ANY_ROOM, &store);
         if (r < 0) {
                 status = fail("the fd store: %s", libluo_strerror(r));
                 goto finish;

@@ -98,11 +98,15 @@ static int resize(const struct memory *memory) {
         return 0;
 }
 
-int memory_provide(libluo_store *store, struct memory *memory) {
+int memory_reserve(libluo_store *store, struct memory *memory) {
+        return memory->fd < 0 ? make(store, memory) : 0;
+}
+
+int memory_provide(const struct memory *memory) {
         char path[64];
         int fd, r;
 
-        r = memory->fd < 0 ? make(store, memory) : resize(memory);
+        r = resize(memory);
         if (r != 0)
                 return r;
 

@@ -202,7 +202,8 @@ static int take_entries(const struct arguments *arguments, libluo_bundle *bundle
                                 (arguments->change_owner ? LIBLUO_TAKE_CHANGE_OWNER : 0));
                 if (fd == -EPERM && !arguments->change_owner)
                         return fail(fd,
-                                "cannot take entry \"%s\": this user may not give it back to its owner; --change-owner makes it yours",
+                                "cannot take entry \"%s\": this user may not give it back to its owner; "
+                                "--change-owner makes it yours",
                                 entry.name);
                 if (fd < 0)
                         return fail(

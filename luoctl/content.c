@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,7 @@ static int write_all(int fd, const char *data, size_t size) {
         return 0;
 }
 
-int copy_content(int from_fd, int to_fd, uint64_t maximum) {
+static int copy_up_to(int from_fd, int to_fd, uint64_t maximum) {
         static char buffer[64 * 1024];
         uint64_t total = 0;
 
@@ -57,6 +58,17 @@ int copy_content(int from_fd, int to_fd, uint64_t maximum) {
                 if (r < 0)
                         return r;
         }
+}
+
+int copy_content(int from_fd, int to_fd, uint64_t maximum) {
+        struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
+        int r;
+
+        /* A limit of file sizes is an error here, and not the end */
+        (void) sigaction(SIGXFSZ, &ignore, &before);
+        r = copy_up_to(from_fd, to_fd, maximum);
+        (void) sigaction(SIGXFSZ, &before, NULL);
+        return r;
 }
 
 int content_to_memfd(int from_fd, const char *name) {

@@ -46,6 +46,12 @@ static const struct {
         { CALL_STORE, EBADMSG, "$LISTEN_FDNAMES has not as many names as there are in $LISTEN_FDS" },
         { CALL_COPY, EACCES,
                 "vm.memfd_noexec forbids memfds that can be written, and /dev/shm takes no files" },
+        { CALL_OPEN_SESSION, EACCES,
+                "not permitted: LiveUpdateSessionsMax= and NotifyAccess= of the unit, and who may open "
+                "/dev/liveupdate" },
+        { CALL_OPEN_SESSION, ENOSPC,
+                "LiveUpdateSessionsMax= of the unit permits no further one, or the kernel" },
+        { CALL_OPEN_SESSION, EINVAL, "the name is not valid" },
         { CALL_STORE, EEXIST, "this open file is stored under another name" },
         { CALL_STORE, EISNAM, "what is stored under this name is not data that can be read" },
         { CALL_STORE, ENOENT, "nothing is stored under this name" },

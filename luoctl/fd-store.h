@@ -24,7 +24,8 @@ void pending_print_json(const struct unit_store *store, struct json *json);
 
 /* clang-format off */
 #define STORED_FD_COLUMNS \
-        { "NAME", false }, { "TYPE", false }, { "ACCESS", false }, { "DEVICE", true }, { "INODE", true }, { "PATH", false }
+        { "NAME", false }, { "TYPE", false }, { "ACCESS", false }, \
+        { "DEVICE", true }, { "INODE", true }, { "PATH", false }
 /* clang-format on */
 
 void stored_fd_add_cells(const struct stored_fd *fd, struct table *table);

@@ -11,6 +11,7 @@
 #include <libluo.h>
 
 #include "luoctl.h"
+#include "standard-fds.h"
 
 /* Options by bit, so that a command can say which ones have a meaning for it */
 enum {
@@ -94,6 +95,8 @@ static const struct command {
                 command_session_create },
         { "session retrieve", "NAME -- PROGRAM...", "Run a program with a session of the previous system", 0,
                 1, 1, true, command_session_retrieve },
+        { "session open", "NAME -- PROGRAM...", "In a service: run a program with its sessions of this name",
+                0, 1, 1, true, command_session_open },
         { "session preserve", "TOKEN [FILE]", "Put a file into an outgoing session (-: stdin)",
                 OPTION_SESSION | OPTION_FD | OPTION_MEMFD, 1, 2, false, command_session_preserve },
         { "session get", "TOKEN", "Write the content of a file in an incoming session to stdout",
@@ -451,6 +454,10 @@ static int run(int argc, char *argv[]) {
 
 int main(int argc, char *argv[]) {
         int r;
+
+        r = occupy_standard_fds();
+        if (r < 0)
+                return fail(r, "cannot open /dev/null: %s", strerror(-r));
 
         r = run(argc, argv);
         if (fflush(stdout) != 0 || ferror(stdout))

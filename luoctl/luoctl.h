@@ -74,6 +74,7 @@ int command_hand_over_mark(const struct arguments *arguments);
 int command_hand_over_check(const struct arguments *arguments);
 int command_session_create(const struct arguments *arguments);
 int command_session_retrieve(const struct arguments *arguments);
+int command_session_open(const struct arguments *arguments);
 int command_session_preserve(const struct arguments *arguments);
 int command_session_get(const struct arguments *arguments);
 int command_session_finish(const struct arguments *arguments);

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What systemd itself says would come of something that is meant to survive (io.systemd.LiveUpdate.Check). No string is NULL;
- * a number is UINT64_MAX if it is not known. */
+/* What systemd itself says would come of something that is meant to survive (io.systemd.LiveUpdate.Check). No string
+ * is NULL; a number is UINT64_MAX if it is not known. */
 struct checked {
         char *unit;
         char *name;       /* "": all that is of the unit, and of this kind */

@@ -87,7 +87,9 @@ int pass_check(void) {
         int length, r;
 
         if (!fds)
-                return 0;
+                return pid || getenv("LISTEN_FDNAMES")
+                        ? fail(-EBADMSG, "$LISTEN_PID or $LISTEN_FDNAMES is set, but not $LISTEN_FDS")
+                        : 0;
         if (!parse_number(fds, INT32_MAX / 2, &number))
                 return fail(-EBADMSG, "$LISTEN_FDS is no number: \"%s\"", fds);
         if (number == 0)

@@ -26,8 +26,8 @@
 int session_check_name(const char *name) {
         if (strcmp(name, LIBLUO_SESSION_SYSTEMD) == 0 ||
                 strncmp(name, LIBLUO_SESSION_UNIT_PREFIX, strlen(LIBLUO_SESSION_UNIT_PREFIX)) == 0)
-                return usage_error(
-                        "the session name \"%s\" belongs to systemd; take one that is neither \"%s\" nor begins with \"%s\"",
+                return usage_error("the session name \"%s\" belongs to systemd; "
+                                   "take one that is neither \"%s\" nor begins with \"%s\"",
                         name, LIBLUO_SESSION_SYSTEMD, LIBLUO_SESSION_UNIT_PREFIX);
         if (!libluo_session_name_is_valid(name))
                 return usage_error("the session name \"%s\" is not valid: it has to be 1 to %i bytes long",
@@ -97,6 +97,51 @@ int command_session_retrieve(const struct arguments *arguments) {
         return run_with_session(arguments, libluo_session_retrieve);
 }
 
+/* Becomes the program at this path, with the sessions that there are of a name. Returns an exit status on failure. */
+static int become_program_with_sessions(const struct arguments *arguments, const char *path) {
+        const char *name = arguments->operands[0], *names[2];
+        char next_name[LIBLUO_ENTRY_NAME_MAX + 1];
+        int restored_fd, next_fd, fds[2], r;
+        libluo_store *store;
+        size_t n = 0;
+
+        r = libluo_store_open(LIBLUO_STORE_KEEP_ENVIRONMENT | LIBLUO_STORE_SHARED, &store);
+        if (r < 0)
+                return fail(r, "%s", error_reason(CALL_STORE, r));
+        r = libluo_store_open_session(store, name, 0, DEVICE_TIMEOUT_USEC, &restored_fd, &next_fd);
+        libluo_store_free(store);
+        if (r < 0)
+                return fail(r, "session \"%s\": %s", name, error_reason(CALL_OPEN_SESSION, r));
+
+        (void) snprintf(next_name, sizeof(next_name), "%s.next", name);
+        if (restored_fd >= 0) {
+                fds[n] = restored_fd;
+                names[n++] = name;
+        }
+        names[n] = n > 0 ? next_name : name;
+        fds[n++] = next_fd;
+
+        /* What the service manager passed is in there as well */
+        r = pass_fds(fds, names, n, /* replace= */ true);
+        return r < 0 ? fail(r, "cannot pass the sessions on: %s", strerror(-r))
+                     : become_program(path, arguments->program);
+}
+
+int command_session_open(const struct arguments *arguments) {
+        char *path;
+        int r;
+
+        r = session_check_name(arguments->operands[0]);
+        if (r == 0)
+                r = find_program(arguments->program[0], &path);
+        if (r > 0)
+                return r;
+
+        r = become_program_with_sessions(arguments, path);
+        free(path);
+        return r;
+}
+
 /* ---- with the session that was passed ---- */
 
 int session_check(int fd, const char *origin) {
@@ -105,7 +150,8 @@ int session_check(int fd, const char *origin) {
         r = libluo_fd_is_session(fd);
         if (r == -EBADF)
                 return fail(r,
-                        "file descriptor %i is not open; run this from the program of \"luoctl session %s\", or give --session=",
+                        "file descriptor %i is not open; "
+                        "run this from the program of \"luoctl session %s\", or give --session=",
                         fd, origin);
         if (r < 0)
                 return fail(r, "file descriptor %i: %s", fd, libluo_strerror(r));

@@ -113,7 +113,8 @@ static void print_lines(const struct status *s) {
                         printf("      Limits: names of sessions up to %i bytes, no limits on counts\n",
                                 LIBLUO_SESSION_NAME_MAX);
                 else
-                        printf("      Limits: names of sessions up to %i bytes, readable up to %i; counts are limited\n",
+                        printf("      Limits: names of sessions up to %i bytes, readable up to %i; "
+                               "counts are limited\n",
                                 LIBLUO_SESSION_NAME_MAX, LIBLUO_SESSION_NAME_READABLE_MAX);
         }
 }

@@ -24,7 +24,8 @@
 
 /*
  * Opens the store of the service that this is run in. Each call in a script is a process of its own, and knows only
- * what was passed when the service was started. Returns 0 or an exit status.
+ * what was passed when the service was started; what has no name is not to be taken for what is not there. Returns 0 or
+ * an exit status.
  */
 static int open_store(libluo_store **ret) {
         int r;
@@ -34,6 +35,9 @@ static int open_store(libluo_store **ret) {
                 return r;
         if (passed_fds() == 0 && !getenv("NOTIFY_SOCKET"))
                 return fail(-ENOTCONN, "this is not run in a service ($NOTIFY_SOCKET is not set)");
+        if (passed_fds() > 0 && !getenv("LISTEN_FDNAMES"))
+                return fail(
+                        -EBADMSG, "the file descriptors that were passed have no names ($LISTEN_FDNAMES)");
 
         r = libluo_store_open(LIBLUO_STORE_KEEP_ENVIRONMENT | LIBLUO_STORE_SHARED, ret);
         return r < 0 ? fail(r, "%s", error_reason(CALL_STORE, r)) : 0;
@@ -41,18 +45,6 @@ static int open_store(libluo_store **ret) {
 
 static int store_failed(const char *name, int error) {
         return fail(error, "\"%s\": %s", name, error_reason(CALL_STORE, error));
-}
-
-/* For writing: what is there has to have names */
-static int open_store_to_write(libluo_store **ret) {
-        int r;
-
-        r = open_store(ret);
-        if (r > 0 || passed_fds() == 0 || getenv("LISTEN_FDNAMES"))
-                return r;
-
-        libluo_store_free(*ret);
-        return fail(-EBADMSG, "the file descriptors that were passed have no names ($LISTEN_FDNAMES)");
 }
 
 /* Waits for the service manager, and ends the use of the store; result: what came before. Returns an exit status. */
@@ -98,11 +90,11 @@ int command_store_put(const struct arguments *arguments) {
         if (arguments->n_operands > 1 && arguments->fd >= 0)
                 return usage_error("FILE and --fd exclude each other");
         if (!name_is_valid(name))
-                return usage_error(
-                        "\"%s\" is no name for an entry: it has to be printable ASCII without \":\" and \"~\", 1 to %i bytes",
+                return usage_error("\"%s\" is no name for an entry: "
+                                   "it has to be printable ASCII without \":\" and \"~\", 1 to %i bytes",
                         name, LIBLUO_STORE_NAME_MAX);
 
-        r = open_store_to_write(&store);
+        r = open_store(&store);
         if (r > 0)
                 return r;
         fd = open_source(arguments);
@@ -121,7 +113,7 @@ int command_store_remove(const struct arguments *arguments) {
         libluo_store *store;
         int r;
 
-        r = open_store_to_write(&store);
+        r = open_store(&store);
         return r > 0 ? r : finish_writing(store, name, libluo_store_remove(store, name));
 }
 

@@ -25,18 +25,20 @@ die() {
     exit 1
 }
 
-# The Debian releases that packages are taken from: images, tools; the kernel may come from either of the last. Tools stay what
-# they are when images are of unstable, where packages to build with cannot be installed on many a day.
+# The Debian releases that packages are taken from: images, tools; the kernel may come from either of the last. Tools
+# stay what they are when images are of unstable, where packages to build with cannot be installed on many a day.
 debian_release=${LUO_DEBIAN_RELEASE:-forky}
 tools_release=${LUO_TOOLS_RELEASE:-forky}
 debian_kernel_releases="$debian_release trixie-backports"
 for name in "$debian_release" "$tools_release"; do
-    [[ $name =~ ^[a-z][a-z0-9-]*$ ]] || die "\"$name\" is not the name of a Debian release." "Set LUO_DEBIAN_RELEASE and LUO_TOOLS_RELEASE to such names."
+    [[ $name =~ ^[a-z][a-z0-9-]*$ ]] || die "\"$name\" is not the name of a Debian release." \
+        "Set LUO_DEBIAN_RELEASE and LUO_TOOLS_RELEASE to such names."
 done
 
 # The systemd release that is built: a line of the table
 read -r systemd_version systemd_sha256 systemd_state < <(
-    awk -v wanted="${LUO_SYSTEMD:-}" '!/^#/ && (wanted == "" || $1 == wanted) { print; exit }' "$top/scripts/systemd-releases"
+    awk -v wanted="${LUO_SYSTEMD:-}" '!/^#/ && (wanted == "" || $1 == wanted) { print; exit }' \
+        "$top/scripts/systemd-releases"
 ) || die "LUO_SYSTEMD is $LUO_SYSTEMD, which scripts/systemd-releases does not have."
 
 # content_key: a short name for whatever comes in on stdin
@@ -66,7 +68,8 @@ run_logged() {
         sleep 0.2
         if ((SECONDS - start >= shown + 20)); then
             shown=$((SECONDS - start))
-            say "    $(printf '%3d s' "$shown")  $(tail -c 4000 "$log" | tr '\r' '\n' | tr -cd '[:print:]\n' | tail -n 1 | cut -c1-100)"
+            say "    $(printf '%3d s' "$shown")  $(tail -c 4000 "$log" | tr '\r' '\n' | tr -cd '[:print:]\n' |
+                tail -n 1 | cut -c1-100)"
         fi
     done
     wait "$pid" || status=$?
@@ -79,8 +82,8 @@ run_logged() {
     say "    done after $((SECONDS - start)) s"
 }
 
-# prune NUMBER FOLDER...: of folders made for different content, keep the newest. LUO_KEEP=NUMBER keeps more: for several
-# checkouts at work on one cache.
+# prune NUMBER FOLDER...: of folders made for different content, keep the newest. LUO_KEEP=NUMBER keeps more: for
+# several checkouts at work on one cache.
 prune() {
     local number=$1
     shift
@@ -108,7 +111,8 @@ host_packages() {
         esac || missing+=("${pair#*=}")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
-    command -v apt-get >/dev/null || die "This host lacks: ${missing[*]}." "Install these (names are Debian's) and try again."
+    command -v apt-get >/dev/null ||
+        die "This host lacks: ${missing[*]}." "Install these (names are Debian's) and try again."
     [ "$(id -u)" -eq 0 ] || die "This host lacks: ${missing[*]}." "Install them with: apt-get install ${missing[*]}"
     if ! apt-get install -s -qq "${missing[@]}" >/dev/null 2>&1; then
         run_logged "Reading the host's package lists" "$cache/logs/host-update.log" apt-get update

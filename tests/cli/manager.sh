@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash disable=SC2154
 #
-# A systemd for luoctl to ask: source it with $work set and a fake-manager as $fake_manager. $work/state says what it has.
+# A systemd for luoctl to ask: source it with $work set and a fake-manager as $fake_manager. $work/state says what it
+# has.
 
 : >"$work/state"
 "$fake_manager" "$work/bus" "$work/state" &

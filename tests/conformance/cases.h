@@ -14,9 +14,9 @@ CASE(0, device_stat, "device: stat and access",
         "stat character device, lstat character device, statx character device, mode 600, links 1, access F_OK ok, "
         "R_OK and W_OK ok, X_OK EACCES, readlink EINVAL")
 CASE(0, device_other_paths, "device: by other paths",
-        "by .. ok, link ok, link of a link ok, stat of it character device, access of it ok, link with O_NOFOLLOW ELOOP, "
-        "with O_NOFOLLOW ok, with O_DIRECTORY ENOTDIR, with O_CREAT ok, with O_EXCL EEXIST, in a folder ok, "
-        "by what is open of it EBUSY")
+        "by .. ok, link ok, link of a link ok, stat of it character device, access of it ok, "
+        "link with O_NOFOLLOW ELOOP, with O_NOFOLLOW ok, with O_DIRECTORY ENOTDIR, "
+        "with O_CREAT ok, with O_EXCL EEXIST, in a folder ok, by what is open of it EBUSY")
 CASE(0, device_opened_twice, "device: open while it is open", "EBUSY (2 times)")
 CASE(0, device_failed_open_keeps_it_busy, "device: a failed open does not end the first one",
         "second EBUSY, third EBUSY, afterwards ok")
@@ -55,7 +55,8 @@ CASE(0, structures_fields_after_failure, "structures: fields of CREATE_SESSION a
 CASE(0, structures_pointer_null, "structures: no pointer",
         "CREATE_SESSION EFAULT, RETRIEVE_SESSION EFAULT, PRESERVE_FD EFAULT, GET_NAME EFAULT")
 CASE(0, structures_pointer_at_end_of_memory, "structures: structure at the end of memory",
-        "all of it there ok, tail missing EFAULT, 4 GiB EFAULT, name missing EFAULT, name missing and size too small EINVAL")
+        "all of it there ok, tail missing EFAULT, 4 GiB EFAULT, "
+        "name missing EFAULT, name missing and size too small EINVAL")
 CASE(0, structures_pointer_unaligned, "structures: structure at an odd address", "ok")
 CASE(0, structures_read_only_create, "structures: CREATE_SESSION with a structure that cannot be written",
         "EFAULT, again ok")
@@ -63,7 +64,8 @@ CASE(0, structures_read_only_preserve, "structures: PRESERVE_FD with a structure
         "EFAULT, frozen, again EEXIST")
 CASE(0, structures_read_only_name, "structures: GET_NAME with a structure that cannot be written", "EFAULT")
 CASE(0, structures_unknown_numbers_device, "structures: requests that the device does not have",
-        "0xba02 EINVAL, 0xba3f EINVAL, 0xba40 EINVAL, 0xba41 EINVAL, 0xba42 EINVAL, 0xba43 EINVAL, 0xba44 EINVAL, 0xbaff EINVAL")
+        "0xba02 EINVAL, 0xba3f EINVAL, 0xba40 EINVAL, 0xba41 EINVAL, "
+        "0xba42 EINVAL, 0xba43 EINVAL, 0xba44 EINVAL, 0xbaff EINVAL")
 CASE(0, structures_unknown_numbers_session, "structures: requests that a session does not have",
         "0xba00 EINVAL, 0xba01 EINVAL, 0xba02 EINVAL, 0xba3f EINVAL, 0xba44 EINVAL, 0xbaff EINVAL")
 CASE(0, structures_directions_device, "structures: numbers of the device with other direction or size",
@@ -71,13 +73,16 @@ CASE(0, structures_directions_device, "structures: numbers of the device with ot
 CASE(0, structures_directions_session, "structures: numbers of a session with other direction or size",
         "0xc010ba40 ENOTTY, 0xc010ba41 ENOTTY, 0x8004ba43 ENOTTY, 0x4004ba44 EINVAL")
 CASE(0, structures_order_of_number_and_pointer, "structures: no pointer, and a wrong request",
-        "unknown number on the device EINVAL, wrong direction on the device EFAULT, unknown number on a session EINVAL, wrong direction on a session EFAULT, request of incoming sessions EFAULT")
+        "unknown number on the device EINVAL, wrong direction on the device EFAULT, "
+        "unknown number on a session EINVAL, wrong direction on a session EFAULT, "
+        "request of incoming sessions EFAULT")
 KERNEL_CASE(0, structures_foreign_requests_device, "structures: other drivers' requests on the device",
         "0xbb00 ENOTTY, 0xbb02 EINVAL, isatty ENOTTY")
 KERNEL_CASE(0, structures_foreign_requests_session, "structures: other drivers' requests on a session",
         "0xbb40 ENOTTY, 0xbb44 EINVAL, isatty EINVAL")
 CASE(0, structures_other_files, "structures: LUO's requests on other files",
-        "memfd ENOTTY, pipe ENOTTY, socket ENOTTY, eventfd ENOTTY, folder ENOTTY, /dev/null ENOTTY, O_PATH EBADF, no file EBADF")
+        "memfd ENOTTY, pipe ENOTTY, socket ENOTTY, eventfd ENOTTY, "
+        "folder ENOTTY, /dev/null ENOTTY, O_PATH EBADF, no file EBADF")
 
 CASE(0, names_empty, "names: empty", "CREATE_SESSION EINVAL, RETRIEVE_SESSION ENOENT")
 CASE(0, names_without_nul, "names: 64 bytes and no NUL", "CREATE_SESSION EINVAL, RETRIEVE_SESSION ENOENT")
@@ -101,11 +106,13 @@ CASE(0, preserve_token_in_use, "preserve: a token in use comes before all else",
 CASE(0, preserve_bad_fd, "preserve: bad fds",
         "-1 EBADF, -100 EBADF, closed EBADF, not opened EBADF, O_PATH EBADF")
 CASE(0, preserve_wrong_direction, "preserve: an outgoing session does not retrieve",
-        "RETRIEVE_FD EINVAL, unknown token EINVAL, nonzero tail EINVAL, FINISH EINVAL, RETRIEVE_FD without fds EINVAL, frozen")
+        "RETRIEVE_FD EINVAL, unknown token EINVAL, nonzero tail EINVAL, FINISH EINVAL, "
+        "RETRIEVE_FD without fds EINVAL, frozen")
 CASE(0, preserve_tokens, "preserve: tokens 0, 1, 2^32, 2^63 - 1, 2^64 - 1", "ok (5 times)")
 CASE(0, preserve_same_token_in_other_session, "preserve: the same token in two sessions", "ok (2 times)")
 CASE(0, preserve_same_file, "preserve: the same file again",
-        "ok, same session EBUSY, other session EBUSY, duplicate EBUSY, opened again EBUSY, opened again and same session EBUSY")
+        "ok, same session EBUSY, other session EBUSY, duplicate EBUSY, opened again EBUSY, "
+        "opened again and same session EBUSY")
 CASE(0, preserve_pipes_and_sockets, "preserve: files of other types",
         "pipe ENOENT, socket ENOENT, eventfd ENOENT, epoll ENOENT, timerfd ENOENT, inotify ENOENT, pidfd ENOENT")
 CASE(0, preserve_files_with_names, "preserve: files with names",
@@ -204,7 +211,8 @@ CASE(1, names_after_kexec, "names: long and odd names after a kexec",
 CASE(1, names_prefix_after_kexec, "names: RETRIEVE_SESSION with a byte less or more",
         "one byte less ENOENT, one byte more ENOENT")
 CASE(1, names_outgoing_beside_incoming, "names: outgoing beside incoming of the same name",
-        "CREATE_SESSION ok, RETRIEVE_SESSION ok, GET_NAME of the outgoing one the same, GET_NAME of the incoming one the same, CREATE_SESSION again EEXIST")
+        "CREATE_SESSION ok, RETRIEVE_SESSION ok, GET_NAME of the outgoing one the same, "
+        "GET_NAME of the incoming one the same, CREATE_SESSION again EEXIST")
 CASE(1, names_retrieved_without_fds, "names: RETRIEVE_SESSION with no fd left", "EMFILE, with fds ok")
 
 CASE(1, lifetimes_closed_before_kexec, "lifetimes: sessions closed before the kexec", "ENOENT (2 times)")
@@ -217,7 +225,9 @@ CASE(1, retrieve_written, "retrieve: content written after PRESERVE_FD", "\"afte
 CASE(1, retrieve_sizes, "retrieve: sizes", "0, 1, 4095, 4096, 4097, 1048576")
 CASE(1, retrieve_holes, "retrieve: holes", "16 pages, 4 bytes that are not zero, \"hole\"")
 CASE(1, retrieve_flags, "retrieve: access mode, O_APPEND, O_NONBLOCK, FD_CLOEXEC",
-        "flags 0100002, FD_CLOEXEC set, write ok, \"AB345\", read-only 0100002, FD_CLOEXEC set, write ok, \"AB345\", append 0100002, FD_CLOEXEC set, write ok, \"AB345\"")
+        "flags 0100002, FD_CLOEXEC set, write ok, \"AB345\", "
+        "read-only 0100002, FD_CLOEXEC set, write ok, \"AB345\", "
+        "append 0100002, FD_CLOEXEC set, write ok, \"AB345\"")
 CASE(1, retrieve_metadata, "retrieve: mode, owner, links, name",
         "ok, mode 0100777, owned by who retrieves it, 0 names, name lost")
 CASE(1, retrieve_offset, "retrieve: offset, changed after PRESERVE_FD, too",
@@ -227,7 +237,8 @@ CASE(1, retrieve_again, "retrieve: the same token again",
 CASE(1, retrieve_in_child_first, "retrieve: retrieved by a child first", "child ok, parent ok, \"child\"")
 CASE(1, retrieve_tmpfs_file, "retrieve: an unlinked file of tmpfs", "\"tmpfs\", mode 0100777, seals 0x1")
 CASE(1, retrieve_seals, "retrieve: each seal",
-        "0x0: 0x0, write ok, 0x1: 0x1, write ok, 0x2: 0x2, write ok, 0x4: 0x4, write ok, 0x8: 0x8, write EPERM, 0x10: 0x10, write EPERM, 0x20: 0x3e, write EPERM, 0x3f: 0x3f, write EPERM")
+        "0x0: 0x0, write ok, 0x1: 0x1, write ok, 0x2: 0x2, write ok, 0x4: 0x4, write ok, "
+        "0x8: 0x8, write EPERM, 0x10: 0x10, write EPERM, 0x20: 0x3e, write EPERM, 0x3f: 0x3f, write EPERM")
 CASE(1, retrieve_noexec, "retrieve: MFD_NOEXEC_SEAL", "mode 0100777, seals 0x3e, write EPERM, \"a\"")
 CASE(1, retrieve_sealed_after_preserve, "retrieve: seals added after PRESERVE_FD", "seals 0x0, sealing ok")
 CASE(1, retrieve_not_frozen, "retrieve: the size before FINISH", "grow ok, shrink ok, fallocate ok, write ok")
@@ -235,11 +246,13 @@ CASE(1, retrieve_tokens, "retrieve: tokens in any order",
         "\"last\", \"one\", \"zero\", \"two\", unknown ENOENT (2 times)")
 CASE(1, retrieve_without_fds, "retrieve: no fd left", "EMFILE, unknown token EMFILE, with fds ok, \"emfile\"")
 CASE(1, retrieve_preserve_on_incoming, "retrieve: an incoming session does not preserve",
-        "EINVAL, not frozen, token in use EINVAL, bad fd EINVAL, nonzero tail EINVAL, no pointer EFAULT, RETRIEVE_FD ok")
+        "EINVAL, not frozen, token in use EINVAL, bad fd EINVAL, nonzero tail EINVAL, "
+        "no pointer EFAULT, RETRIEVE_FD ok")
 CASE(1, retrieve_preserved_before_finish, "retrieve: PRESERVE_FD of a retrieved file",
         "before EBUSY, FINISH ok, after ok, frozen, closed not frozen")
 CASE(1, retrieve_finish, "retrieve: FINISH, and what comes after it",
-        "ok, twice ok, RETRIEVE_FD ENOENT, PRESERVE_FD EINVAL, GET_NAME ok, RETRIEVE_SESSION EINVAL, \"finish\", once closed RETRIEVE_SESSION ENOENT")
+        "ok, twice ok, RETRIEVE_FD ENOENT, PRESERVE_FD EINVAL, GET_NAME ok, RETRIEVE_SESSION EINVAL, \"finish\", "
+        "once closed RETRIEVE_SESSION ENOENT")
 CASE(1, retrieve_closed_without_finish, "retrieve: close instead of FINISH, with a file retrieved",
         "\"finish-closed\", write ok, PRESERVE_FD ok, RETRIEVE_SESSION ENOENT")
 CASE(1, retrieve_nothing_and_close, "retrieve: close with nothing retrieved", "ok, ENOENT")

@@ -96,7 +96,7 @@ void kexecs_many_sessions(void) {
         observe("one more %s", outcome(retrieve_session("session 300")));
 }
 
-/* --------------------------------------------------------------------- boot 1: left for, or kept from, the next ---- */
+/* -------------------------------------------------------------------- boot 1: left for, or kept from, the next ---- */
 
 void kexecs_incoming_held(void) {
         int session_fd = retrieve_session("held");

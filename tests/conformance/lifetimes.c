@@ -192,7 +192,7 @@ void lifetimes_one_of_two_sessions_closed(void) {
         close(other_fd);
 }
 
-/* ---------------------------------------------------------------------------- what is open at the kexec, and how ---- */
+/* -------------------------------------------------------------------------- what is open at the kexec, and how ---- */
 
 void lifetimes_left(void) {
         int session_fd, fd = memfd("content"), sockets[2];

@@ -141,7 +141,7 @@ void retrieve_left_sessions(void) {
         observe("%s", outcome(create("empty")));
 }
 
-/* --------------------------------------------------------------------------------------- boot 1: what came back ---- */
+/* -------------------------------------------------------------------------------------- boot 1: what came back ---- */
 
 /* Gets the file of a session, and the session. */
 static int retrieve_from(const char *session, int *session_fd) {

@@ -31,7 +31,8 @@ def functions_of(header):
     found = []
     # Comments and declarations of functions, in turn; anything else in between ends what a comment belongs to
     token = re.compile(
-        rf"/\*(?P<comment>.*?)\*/|^(?P<prototype>\w[\w *]*?\b(?P<name>{FUNCTION})\([^;{{]*\));|(?P<other>\S[^\n]*)", re.S | re.M
+        rf"/\*(?P<comment>.*?)\*/|^(?P<prototype>\w[\w *]*?\b(?P<name>{FUNCTION})\([^;{{]*\));|(?P<other>\S[^\n]*)",
+        re.S | re.M,
     )
     for m in token.finditer(text):
         if m["comment"] is not None:
@@ -71,7 +72,7 @@ def symbol_versions():
 
 def page_list():
     """{page: [functions that have a link to it]} of docs/man/pages."""
-    lines = (MAN / "pages").read_text().splitlines()
+    lines = (MAN / "pages").read_text().replace("\\\n", "").splitlines()
     return {page: links.split() for page, links in (line.split(":") for line in lines if line and line[0] != "#")}
 
 
@@ -91,7 +92,7 @@ class Page:
 
     def read(self):
         section, function, function_type, example = "", "", "", None
-        for line in self.text.splitlines():
+        for line in self.text.replace("\\\n", "").splitlines():
             macro, _, rest = line.partition(" ")
             words = rest.split()
             if example is not None:

@@ -53,6 +53,7 @@ enum store_step {
         PUT_ONE_OF_TWO,
         PUT_BAD_NAME,
         PUT_NOTHING,
+        PUT_PATH,
         PUT_DATA,
         PUT_DATA_BAD_NAME,
         PUT_DATA_BAD_ADDRESS,
@@ -87,6 +88,9 @@ enum store_step {
         SESSIONS,
         SESSIONS_NONE,
         SESSIONS_NULL,
+        SESSION,
+        SESSION_PASSED,
+        SESSION_BAD_NAME,
 };
 
 static int run_store_step(libluo_store *store, enum store_step step) {
@@ -131,6 +135,8 @@ static int run_store_step(libluo_store *store, enum store_step step) {
                 return libluo_store_put_fd(store, "a:b", have.file_fd, 0);
         case PUT_NOTHING:
                 return libluo_store_put_fd(store, "name", 12345, 0);
+        case PUT_PATH:
+                return libluo_store_put_fd(store, "name", open("/", O_PATH | O_CLOEXEC), 0);
         case PUT_DATA:
                 return libluo_store_put_data(store, "name", "data", 4, 0);
         case PUT_DATA_BAD_NAME:
@@ -180,6 +186,14 @@ static int run_store_step(libluo_store *store, enum store_step step) {
                 return libluo_store_get_sessions(store, "passed", 0, &restored, &next);
         case SESSIONS_NONE:
                 return libluo_store_get_sessions(store, "none", 0, &restored, &next);
+        case SESSION:
+        case SESSION_PASSED:
+        case SESSION_BAD_NAME:
+                return libluo_store_open_session(store,
+                        step == SESSION                  ? "name"
+                                : step == SESSION_PASSED ? "passed"
+                                                         : "a:b",
+                        0, 0, &restored, &next);
         default:
                 return libluo_store_get_sessions(store, "passed", 0, NULL, NULL);
         }
@@ -198,6 +212,8 @@ static int use_store(const struct error_case *c, enum manager manager, enum stor
         else
                 REQUIRE(setenv("NOTIFY_SOCKET", manager == VSOCK ? "vsock:2:1" : "/nowhere/at/all", 1) == 0);
 
+        /* Not that of a systemd which this may be run under */
+        REQUIRE(setenv("LIBLUO_MANAGER_SOCKET", "/nowhere/at/all", 1) == 0);
         store = open_store(passed_fd);
         if (c->object == CLOSED)
                 (void) close(PASSED);
@@ -270,6 +286,7 @@ STORE(put_data_off, NO_STORE, PUT_DATA, have.file_fd)
 STORE(put_same, MANAGER, PUT_SAME, have.file_fd)
 STORE(put_bad_name, MANAGER, PUT_BAD_NAME, have.file_fd)
 STORE(put_nothing, MANAGER, PUT_NOTHING, have.file_fd)
+STORE(put_path, MANAGER, PUT_PATH, have.file_fd)
 STORE(put_data_bad_name, MANAGER, PUT_DATA_BAD_NAME, have.file_fd)
 STORE(put_data_bad_address, MANAGER, PUT_DATA_BAD_ADDRESS, have.file_fd)
 STORE(get, MANAGER, GET, have.file_fd)
@@ -287,6 +304,12 @@ STORE(sessions, MANAGER, SESSIONS, have.outgoing_fd)
 STORE(sessions_file, MANAGER, SESSIONS, have.file_fd)
 STORE(sessions_none, MANAGER, SESSIONS_NONE, have.outgoing_fd)
 STORE(sessions_null, MANAGER, SESSIONS_NULL, have.outgoing_fd)
+STORE(session, MANAGER, SESSION, have.file_fd)
+STORE(session_vsock, VSOCK, SESSION, have.file_fd)
+STORE(session_nobody, NOBODY, SESSION, have.file_fd)
+STORE(session_full, NO_ROOM, SESSION, have.file_fd)
+STORE(session_passed, MANAGER, SESSION_PASSED, have.file_fd)
+STORE(session_bad_name, MANAGER, SESSION_BAD_NAME, have.file_fd)
 
 RUN(store_open_environment) {
         libluo_store *store = NULL;

@@ -18,6 +18,7 @@ enum call {
         FCNTL,
         MEMFD,
         WRITE,
+        PWRITE,
         FCHMOD,
         SOCKET,
         SENDMSG,

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Every error that the man pages document, produced once: a case for each pair of function and errno, which is its name.
- * check-every-error compares the list of cases with that of the man pages.
+ * Every error that the man pages document, produced once: a case for each pair of function and errno, which is its
+ * name. check-every-error compares the list of cases with that of the man pages.
  *
- * Where luo-emulate or the arguments do not lead to an error, a system call of libluo's is made to fail: the linker puts
- * those of every-error-calls.c in the place of the C library's. Runs under luo-emulate over one kexec; what needs an
- * incoming session is a case of boot 1.
+ * Where luo-emulate or the arguments do not lead to an error, a system call of libluo's is made to fail: the linker
+ * puts those of every-error-calls.c in the place of the C library's. Runs under luo-emulate over one kexec; what needs
+ * an incoming session is a case of boot 1.
  */
 
 #include <fcntl.h>

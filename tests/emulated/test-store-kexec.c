@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * A service's store over kexecs, once in each boot: under luo-emulate, and as a service of the real systemd (tests/system/
- * store). Takes the number of kexecs, and "next" if the service manager passes a fresh session beside the restored one.
+ * A service's store over kexecs, once in each boot: under luo-emulate, and as a service of the real systemd
+ * (tests/system/store). Takes the number of kexecs, and "next" if the service manager passes a fresh session beside the
+ * restored one.
  */
 
 #include <fcntl.h>

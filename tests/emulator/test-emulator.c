@@ -2,8 +2,8 @@
 
 /*
  * What is the emulator's own: how long device and sessions live, who calls, what a kexec is. Which errors the kernel
- * gives is test-kernel's business. Run by "luo-emulate --kexecs 2 --fail 1/retrieve:left:3=EIO*1 test-emulator"; prints one
- * TAP stream.
+ * gives is test-kernel's business. Run by "luo-emulate --kexecs 2 --fail 1/retrieve:left:3=EIO*1 test-emulator"; prints
+ * one TAP stream.
  */
 
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Requests whose caller is gone when they are answered. Its id may be another process's by then: here it is that of this
- * process, which has the same memory and file descriptors, so that everything would succeed.
+ * Requests whose caller is gone when they are answered. Its id may be another process's by then: here it is that of
+ * this process, which has the same memory and file descriptors, so that everything would succeed.
  */
 
 #include <signal.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The reader of the bundle's index, fed with anything. What it takes has to be consistent, and to come out the same when
- * it is written and read again. The checksum keeps random changes out: each input is also tried with a good one.
+ * The reader of the bundle's index, fed with anything. What it takes has to be consistent, and to come out the same
+ * when it is written and read again. The checksum keeps random changes out: each input is also tried with a good one.
  */
 
 #include <stdlib.h>

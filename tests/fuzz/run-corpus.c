@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Runs a fuzzer's function once with each file of a folder, so that what fuzzing has found stays found where there is no
- * libFuzzer. Prints TAP.
+ * Runs a fuzzer's function once with each file of a folder, so that what fuzzing has found stays found where there is
+ * no libFuzzer. Prints TAP.
  */
 
 #include <dirent.h>

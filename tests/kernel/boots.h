@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * For test programs that run once in each boot, over kexecs, in the tiny tier of luo-vm or under luo-emulate. They print
- * one TAP stream. Which boot this is, is proven by the state itself: a session that has to be there, or must not be.
+ * For test programs that run once in each boot, over kexecs, in the tiny tier of luo-vm or under luo-emulate. They
+ * print one TAP stream. Which boot this is, is proven by the state itself: a session that has to be there, or must not
+ * be.
  */
 
 #include <fcntl.h>

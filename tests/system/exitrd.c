@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What an initramfs leaves in /run/initramfs/shutdown to take the root file system apart, as far as a test needs it: does
- * the kexec, and knows nothing of LUO. Static, as there are no libraries where it runs. */
+/*
+ * What an initramfs leaves in /run/initramfs/shutdown to take the root file system apart, as far as a test needs it:
+ * does the kexec, and knows nothing of LUO. Static, as there are no libraries where it runs.
+ */
 
 #include <stdio.h>
 #include <string.h>

@@ -284,8 +284,8 @@ void run_sessions(char *arguments[]) {
 }
 
 /*
- * Not a service: leaves a process that holds what a later systemd might write, as PID 1 does it before a kexec. Has to be
- * the last to open the device.
+ * Not a service: leaves a process that holds what a later systemd might write, as PID 1 does it before a kexec. Has to
+ * be the last to open the device.
  */
 int leave_newer_map(void) {
         static const char map[] =

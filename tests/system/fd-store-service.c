@@ -16,13 +16,13 @@
  *   fd-store-service UNIT memory MIB    a memfd of that size with something in each page
  *   fd-store-service UNIT sparse MIB    a memfd of that size that is one hole but for its ends
  *   fd-store-service UNIT preflight     a memfd, a sealed one with holes, and a socket, which LUO refuses
- *   fd-store-service UNIT checked ALL   a file that another service has, too; with ALL=1 also what LUO refuses for any reason
+ *   fd-store-service UNIT checked ALL   a file that another service has, too; with ALL=1 also one that LUO refuses
  *   fd-store-service UNIT shared 1      a file that shared 0 stores, too, which reads what this writes into it
  *   fd-store-service UNIT sessions NAME...   a memfd in each of the sessions of LUOSession=NAME..., by way of NAME.next
  *   fd-store-service UNIT hijack        sessions with names that belong to systemd
  *   fd-store-service UNIT transient     a memfd, and one that is stored with FDPRESERVE=0
- *   fd-store-service UNIT commands run  whatever comes in by /run/fd-store-commands/UNIT, see fd-store-commands.c; the report
- *                                       lists what was passed; "exit" in the place of "run" fails after that
+ *   fd-store-service UNIT commands run  whatever comes in by /run/fd-store-commands/UNIT, see fd-store-commands.c; the
+ *                                       report lists what was passed; "exit" in the place of "run" fails after that
  *   fd-store-service UNIT dead-mount    a folder of a file system whose server does not answer, and a memfd
  *
  *   fd-store-service leave-newer-map    not a service: before a kexec, what a later systemd might leave

@@ -6,7 +6,8 @@
 # Microseconds from the start of PID 1 to that of the first service's first process
 start_time() {
     local first
-    first=$(systemctl show '*.service' -p ExecMainStartTimestampMonotonic --value | grep -E '^[1-9]' | sort -n | head -n 1)
+    first=$(systemctl show '*.service' -p ExecMainStartTimestampMonotonic --value |
+        grep -E '^[1-9]' | sort -n | head -n 1)
     echo $((first - $(systemctl show -P UserspaceTimestampMonotonic)))
 }
 

@@ -112,7 +112,8 @@ passed() {
     equal "$(printf '%s\n' "$@" end)" "$(cat "/run/fd-store-report/$unit")"
 }
 
-# told_losses PREFIX: "UNIT NAME" of each fd that this boot tells as lost, of units whose names begin so; "-" for a whole store
+# told_losses PREFIX: "UNIT NAME" of each fd that this boot tells as lost, of units whose names begin so; "-" for a
+# whole store
 told_losses() {
     journalctl --sync
     journalctl -b -q -o json MESSAGE_ID=8325b9dc7cfd4cd282d9e5a783200ab7 |

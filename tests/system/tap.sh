@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 #
-# Test cases of scripts that luo-vm runs once per boot, as one TAP stream: the numbers go on from script to script and from
-# boot to boot. LUO_TEST is the script's name, LUO_BOOT the number of its boot.
+# Test cases of scripts that luo-vm runs once per boot, as one TAP stream: the numbers go on from script to script and
+# from boot to boot. LUO_TEST is the script's name, LUO_BOOT the number of its boot.
 
 tap_folder=/var/lib/luo-test
 mkdir -p "$tap_folder"
@@ -10,8 +10,8 @@ mkdir -p "$tap_folder"
 
 no_answer=/run/fd-store-report.no-answer
 
-# give_up REASON: the test ends here and now, as nothing that followed would be a finding. The machine goes off, which no
-# busy PID 1 is asked for, and luo-vm runs no further boot.
+# give_up REASON: the test ends here and now, as nothing that followed would be a finding. The machine goes off, which
+# no busy PID 1 is asked for, and luo-vm runs no further boot.
 give_up() {
     echo "Bail out! $LUO_TEST, boot $LUO_BOOT: $1"
     systemctl poweroff --force --force

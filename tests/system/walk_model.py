@@ -2,12 +2,12 @@
 """What must be in each fd store after what administrators and services did: the model that "run-walk" compares with.
 
 A walk is a list of actions, each a tuple of strings. World.apply() does one to the model, or says by Invalid that it
-makes no sense where the world is (a unit that does not run stores nothing): the shortening drops such actions. The model
-knows nothing of how systemd does it, only what was promised:
+makes no sense where the world is (a unit that does not run stores nothing): the shortening drops such actions. The
+model knows nothing of how systemd does it, only what was promised:
 
 - Each unit id has what is pending under it, newest first; each unit has a store, newest first.
-- A kexec makes all that is in the store pending under the unit's id, in front of what is pending there already, whatever
-  happens to unit files before or after it.
+- A kexec makes all that is in the store pending under the unit's id, in front of what is pending there already,
+  whatever happens to unit files before or after it.
 - A service that is executed has its store, then what is pending under its id, then what is pending under its aliases in
   alphabetical order: that is its store from there on. FileDescriptorStoreMax= leaves out the newest of what is pending,
   and each is told.
@@ -379,8 +379,9 @@ class World:
 
 # How often each is tried; what makes no sense where the world is goes to another one
 WEIGHTS = {
-    "store": 40, "remove": 12, "replace": 12, "start": 18, "stop": 8, "kill": 5, "fail": 4, "clean": 0.5, "edit": 8, "mask": 1,
-    "remove-file": 1, "bring-back": 12, "rename": 1, "alias": 4, "reload": 14, "reexec": 6, "soft-reboot": 0.5, "kexec": 3,
+    "store": 40, "remove": 12, "replace": 12, "start": 18, "stop": 8, "kill": 5, "fail": 4, "clean": 0.5, "edit": 8,
+    "mask": 1, "remove-file": 1, "bring-back": 12, "rename": 1, "alias": 4, "reload": 14, "reexec": 6,
+    "soft-reboot": 0.5, "kexec": 3,
 }
 
 

@@ -20,7 +20,7 @@ from . import _library
 from ._config import VERSION as __version__
 from ._files import FileDescriptor, Loss, Preflight, Verdict, memfd_new, preflight
 from ._library import Error, NotFoundError, TimedOutError
-from ._store import Entry, Store, notify
+from ._store import Entry, Sessions, Store, notify
 
 __all__ = [
     "Entry",
@@ -29,6 +29,7 @@ __all__ = [
     "Loss",
     "NotFoundError",
     "Preflight",
+    "Sessions",
     "Store",
     "TimedOutError",
     "Verdict",

@@ -60,6 +60,7 @@ PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "store_get_data": (c_int, c_void_p, c_char_p, c_uint32, POINTER(c_void_p), POINTER(c_size_t)),
     "store_map_data": (c_int, c_void_p, c_char_p, c_uint32, POINTER(c_void_p), POINTER(c_size_t)),
     "store_map": (c_int, c_void_p, c_char_p, c_size_t, c_uint32, c_uint32, POINTER(c_void_p)),
+    "store_open_session": (c_int, c_void_p, c_char_p, c_uint32, c_uint64, POINTER(c_int), POINTER(c_int)),
     "store_put_fd": (c_int, c_void_p, c_char_p, c_int, c_uint32),
     "store_put_data": (c_int, c_void_p, c_char_p, c_char_p, c_size_t, c_uint32),
     "store_remove": (c_int, c_void_p, c_char_p),

@@ -51,6 +51,15 @@ class Entry(NamedTuple):
         return FileDescriptor(os.dup(self.fd))
 
 
+class Sessions(NamedTuple):
+    """LUO sessions of one name, as Store.open_session() gives them."""
+
+    restored: FileDescriptor | None
+    """the one that came from the previous system, if there is one"""
+    next: FileDescriptor
+    """the one that goes to the next"""
+
+
 def _mapped(address: int | None, size: int) -> memoryview:
     """Memory that was mapped by the library; unmapped when no view of it is left."""
     if not address:
@@ -188,6 +197,21 @@ class Store(_library.Owner):
         size, version = _library.number("the size", size, 63), _library.number("the version", version, 32)
         self._call("map", text(name), size, version, 0, byref(memory), about=name)
         return _mapped(memory.value, size)
+
+    def open_session(self, name: str, *, busy_timeout: float | None = 10) -> Sessions:
+        """LUO sessions for what the process is to preserve itself, as it cannot be stored.
+
+        For programs that this one executes with them, and for extension modules: sessions are used from C. busy_timeout
+        is for how many seconds to wait if somebody else has /dev/liveupdate open; None: any time.
+        See libluo_store_open_session(3).
+        """
+        restored, following = ctypes.c_int(-1), ctypes.c_int(-1)
+        timeout = _library.microseconds(busy_timeout)
+        self._call("open_session", text(name), 0, timeout, byref(restored), byref(following), about=name)
+        return Sessions(
+            FileDescriptor(restored.value) if restored.value >= 0 else None,
+            FileDescriptor(following.value),
+        )
 
     # ---- what is put into it
 

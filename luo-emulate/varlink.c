@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "internal.h"
+#include "varlink.h"
+
+#define MESSAGE_MAX 65536
+
+struct varlink_connection {
+        TAILQ_ENTRY(varlink_connection) connections;
+        int fd;
+        struct ucred peer;
+        size_t size;
+        bool failed; /* it is to be closed */
+        char buffer[MESSAGE_MAX];
+};
+
+TAILQ_HEAD(varlink_connection_list, varlink_connection);
+
+struct varlink_server {
+        varlink_handler handler;
+        void *userdata;
+        int epoll;
+        int socket;
+        struct varlink_connection_list connections;
+};
+
+static void close_connection(struct varlink_server *s, struct varlink_connection *c) {
+        TAILQ_REMOVE(&s->connections, c, connections);
+        close_fd(c->fd);
+        free(c);
+}
+
+struct varlink_server *varlink_server_free(struct varlink_server *s) {
+        struct varlink_connection *c;
+
+        if (!s)
+                return NULL;
+
+        while ((c = TAILQ_FIRST(&s->connections)))
+                close_connection(s, c);
+        close_fd(s->socket);
+        close_fd(s->epoll);
+        free(s);
+        return NULL;
+}
+
+int varlink_server_new(
+        const char *path, varlink_handler handler, void *userdata, struct varlink_server **ret_server) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        struct varlink_server *s;
+        int r = 0;
+
+        if (strlen(path) >= sizeof(address.sun_path))
+                return -ENAMETOOLONG;
+        memcpy(address.sun_path, path, strlen(path));
+
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        *s = (struct varlink_server) {
+                .handler = handler,
+                .userdata = userdata,
+                .connections = TAILQ_HEAD_INITIALIZER(s->connections),
+        };
+
+        s->epoll = epoll_create1(EPOLL_CLOEXEC);
+        s->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (s->epoll < 0 || s->socket < 0 ||
+                bind(s->socket, (const struct sockaddr *) &address, sizeof(address)) < 0 ||
+                listen(s->socket, SOMAXCONN) < 0 ||
+                epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->socket, &(struct epoll_event) { .events = EPOLLIN }) <
+                        0)
+                r = -errno;
+        if (r < 0) {
+                varlink_server_free(s);
+                return r;
+        }
+
+        *ret_server = s;
+        return 0;
+}
+
+int varlink_server_fd(const struct varlink_server *s) {
+        return s->epoll;
+}
+
+static void accept_connection(struct varlink_server *s) {
+        socklen_t size = sizeof(struct ucred);
+        struct varlink_connection *c;
+
+        c = calloc(1, sizeof(*c));
+        if (!c)
+                return;
+
+        c->fd = accept4(s->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (c->fd < 0) {
+                free(c);
+                return;
+        }
+
+        TAILQ_INSERT_TAIL(&s->connections, c, connections);
+        if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &c->peer, &size) < 0 ||
+                epoll_ctl(s->epoll, EPOLL_CTL_ADD, c->fd,
+                        &(struct epoll_event) { .events = EPOLLIN, .data.ptr = c }) < 0)
+                close_connection(s, c);
+}
+
+/* Whoever does not read its replies gets no more of them. */
+static void send_message(struct varlink_connection *c, struct json_object *message, int fd) {
+        const char *text = json_object_to_json_string_ext(message, JSON_C_TO_STRING_PLAIN);
+        union {
+                struct cmsghdr header;
+                uint8_t buffer[CMSG_SPACE(sizeof(int))];
+        } control = {
+                .header = {
+                        .cmsg_len = CMSG_LEN(sizeof(int)),
+                        .cmsg_level = SOL_SOCKET,
+                        .cmsg_type = SCM_RIGHTS,
+                },
+        };
+        struct msghdr header = {
+                .msg_iov = &(struct iovec) { (char *) text, text ? strlen(text) + 1 : 0 },
+                .msg_iovlen = 1,
+        };
+
+        if (fd >= 0) {
+                memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
+                header.msg_control = &control;
+                header.msg_controllen = CMSG_SPACE(sizeof(int));
+        }
+        if (!text ||
+                sendmsg(c->fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t) header.msg_iov->iov_len)
+                c->failed = true;
+}
+
+static void answer(struct varlink_call *call, const char *error, struct json_object *parameters, int fd,
+        bool continues) {
+        struct json_object *message = json_object_new_object();
+
+        if (error)
+                json_object_object_add(message, "error", json_object_new_string(error));
+        json_object_object_add(message, "parameters", parameters ? parameters : json_object_new_object());
+        if (continues)
+                json_object_object_add(message, "continues", json_object_new_boolean(true));
+        send_message(call->connection, message, fd);
+        json_object_put(message);
+}
+
+void varlink_reply(struct varlink_call *call, struct json_object *parameters, int fd, bool continues) {
+        answer(call, NULL, parameters, fd, continues);
+}
+
+void varlink_error(struct varlink_call *call, const char *error, struct json_object *parameters) {
+        answer(call, error, parameters, -1, false);
+}
+
+static void handle_message(struct varlink_server *s, struct varlink_connection *c, const char *text) {
+        struct json_object *root = json_tokener_parse(text), *method, *more;
+        struct varlink_call call = { .connection = c, .peer = c->peer.pid, .peer_uid = c->peer.uid };
+
+        if (json_object_is_type(root, json_type_object) &&
+                json_object_object_get_ex(root, "method", &method) &&
+                json_object_is_type(method, json_type_string)) {
+                call.method = json_object_get_string(method);
+                if (!json_object_object_get_ex(root, "parameters", &call.parameters) ||
+                        !json_object_is_type(call.parameters, json_type_object))
+                        call.parameters = NULL;
+                call.more = json_object_object_get_ex(root, "more", &more) && json_object_get_boolean(more);
+                s->handler(s->userdata, &call);
+        } else
+                c->failed = true;
+
+        json_object_put(root);
+}
+
+static void read_connection(struct varlink_server *s, struct varlink_connection *c) {
+        ssize_t n;
+        char *end;
+
+        n = recv(c->fd, c->buffer + c->size, sizeof(c->buffer) - c->size, MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return;
+        if (n <= 0)
+                c->failed = true;
+        else
+                c->size += (size_t) n;
+
+        while (!c->failed && (end = memchr(c->buffer, 0, c->size))) {
+                size_t length = (size_t) (end - c->buffer) + 1;
+
+                handle_message(s, c, c->buffer);
+                c->size -= length;
+                memmove(c->buffer, c->buffer + length, c->size);
+        }
+
+        if (c->failed || c->size == sizeof(c->buffer))
+                close_connection(s, c);
+}
+
+void varlink_server_dispatch(struct varlink_server *s) {
+        struct epoll_event event;
+
+        while (epoll_wait(s->epoll, &event, 1, 0) > 0)
+                if (event.data.ptr)
+                        read_connection(s, event.data.ptr);
+                else
+                        accept_connection(s);
+}
