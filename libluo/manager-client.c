@@ -168,19 +168,13 @@ static struct json_object *make_call(const char *method, const char *name, const
         return NULL;
 }
 
-/* Returns the session's fd, which is taken out of the reply; 0 if there is none, or a negative errno. */
+/* Returns the session's fd, which is taken out of the reply, or a negative errno. */
 static int read_reply(struct reply *reply) {
         struct json_object *root, *value, *parameters;
-        int r = 0, i = -1;
+        int r = -EPROTO, i;
 
         root = json_tokener_parse(reply->text);
-        if (!json_object_is_type(root, json_type_object)) {
-                json_object_put(root);
-                return -EPROTO;
-        }
-
         if (json_object_object_get_ex(root, "error", &value)) {
-                r = -EPROTO;
                 for (size_t e = 0; e < ELEMENTS(errors); e++)
                         if (json_object_is_type(value, json_type_string) &&
                                 strcmp(json_object_get_string(value), errors[e].name) == 0)
@@ -188,9 +182,7 @@ static int read_reply(struct reply *reply) {
         } else if (json_object_object_get_ex(root, "parameters", &parameters) &&
                 json_object_object_get_ex(parameters, "sessionFileDescriptor", &value)) {
                 i = json_object_is_type(value, json_type_int) ? json_object_get_int(value) : -1;
-                if (i < 0 || (size_t) i >= reply->n_fds)
-                        r = -EPROTO;
-                else {
+                if (i >= 0 && (size_t) i < reply->n_fds) {
                         r = reply->fds[i];
                         reply->fds[i] = -1;
                 }

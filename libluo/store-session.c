@@ -30,15 +30,15 @@ static int open_by_manager(const char *name, uint64_t until_usec, int *restored,
         r = libluo_internal_manager_call("GetSession", name, "restored", until_usec);
         if (r < 0 && r != -ENOENT)
                 return r;
-        *restored = r > 0 ? r : -1;
+        *restored = r >= 0 ? r : -1;
 
         r = libluo_internal_manager_call("GetSession", name, "outgoing", until_usec);
         if (r == -ENOENT)
                 r = libluo_internal_manager_call("CreateSession", name, NULL, until_usec);
         if (r == -EEXIST) /* another process of the service was quicker */
                 r = libluo_internal_manager_call("GetSession", name, "outgoing", until_usec);
-        if (r <= 0)
-                return r < 0 && r != -ENOENT && r != -EEXIST ? r : -EPROTO;
+        if (r < 0)
+                return r != -ENOENT && r != -EEXIST ? r : -EPROTO;
         *next = r;
 
         r = check_direction(*restored, false);
@@ -95,6 +95,9 @@ LIBLUO_PUBLIC int libluo_store_open_session(libluo_store *store, const char *nam
 
         r = open_by_manager(name, until_usec, &restored, &next);
         if (r == -EOPNOTSUPP) {
+                /* The manager keeps what it gave before it refused the other one */
+                close_fd(restored);
+                restored = -1;
                 r = libluo_store_get_sessions(store, name, 0, &restored, &next);
                 if (r == -ENOENT || (r >= 0 && next < 0))
                         r = open_by_device(store, name, busy_timeout_usec, &restored, &next);
