@@ -229,7 +229,8 @@ int libluo_internal_notify_ask_room(size_t n);
 /*
  * manager-client.c: calls a method of io.systemd.LiveUpdate, again as long as the device is in use, until a time. kind
  * may be NULL. Returns the session, -EOPNOTSUPP if there is nobody who would give sessions to this process, -ENOENT,
- * -EEXIST, -ENOSPC, -EBUSY, -EINVAL as the interface has it, or -ECOMM, -EMFILE, -ENFILE, -ENOMEM, -EPROTO, -ETIMEDOUT.
+ * -EEXIST, -ENOSPC, -EBUSY, -EINVAL, -EACCES as the interface has it, or -ECOMM, -EMFILE, -ENFILE, -ENOMEM, -EPROTO,
+ * -ETIMEDOUT.
  */
 #define LUO_MANAGER_SOCKET "/run/systemd/io.systemd.Manager"
 int libluo_internal_manager_call(const char *method, const char *name, const char *kind, uint64_t until_usec);
