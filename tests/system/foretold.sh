@@ -5,7 +5,7 @@
 # after it. A PID 1 without this interface is not asked. A test that itself changes what systemd-shutdown does, behind
 # PID 1's back, says so by "not_foretold".
 
-foretold=$tap_folder/foretold
+foretold=/var/lib/luo-test/foretold
 foretold_socket=/run/systemd/io.systemd.Manager
 # Gone in the next boot
 foretold_not=/run/luo-test/not-foretold
@@ -16,11 +16,9 @@ not_foretold() { mkdir -p "${foretold_not%/*}" && : >"$foretold_not"; }
 foretell() {
     rm -f "$foretold"
     [ -S "$foretold_socket" ] && [ ! -e "$foretold_not" ] || return 0
-    if varlinkctl call --more --json=short "$foretold_socket" io.systemd.LiveUpdate.Check '{}' >"$foretold.raw" 2>&1; then
-        tr -d '\036' <"$foretold.raw" >"$foretold"
-    elif ! grep -E '(Method|Interface)NotFound' "$foretold.raw" >/dev/null; then
-        cp "$foretold.raw" "$foretold"
-    fi
+    varlinkctl call --more --json=short "$foretold_socket" io.systemd.LiveUpdate.Check '{}' 2>&1 |
+        tr -d '\036' >"$foretold"
+    ! grep -E '(Method|Interface)NotFound' "$foretold" >/dev/null || rm "$foretold"
 }
 
 # "UNIT<tab>NUMBER" of what is there of each unit that was not started since, in its store or pending
@@ -31,10 +29,9 @@ foretold_units() {
         paste <(printf '%s\n' "${units[@]}") <(
             systemctl show -p NFileDescriptorStore,NFileDescriptorStorePending,InvocationID -- "${units[@]}" |
                 awk -v RS= -v FS='\n' '{
-                    number = 0
                     for (i = 1; i <= NF; i++) { split($i, pair, "="); value[pair[1]] = pair[2] }
-                    print value["InvocationID"] ? "" : value["NFileDescriptorStore"] + value["NFileDescriptorStorePending"]
-                    delete value
+                    number = value["NFileDescriptorStore"] + value["NFileDescriptorStorePending"]
+                    print value["InvocationID"] ? "" : number
                 }'
         )
 }
