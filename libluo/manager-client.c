@@ -108,7 +108,8 @@ static int receive_reply(int fd, struct reply *reply) {
         size_t size = 0;
 
         do {
-                struct iovec iov = { .iov_base = reply->text + size, .iov_len = LUO_MANAGER_REPLY_MAX - size };
+                struct iovec iov = { .iov_base = reply->text + size,
+                        .iov_len = LUO_MANAGER_REPLY_MAX - size };
                 struct msghdr message = {
                         .msg_iov = &iov,
                         .msg_iovlen = 1,
