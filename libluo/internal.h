@@ -235,6 +235,10 @@ int libluo_internal_notify_ask_room(size_t n);
 #define LUO_MANAGER_SOCKET "/run/systemd/io.systemd.Manager"
 int libluo_internal_manager_call(const char *method, const char *name, const char *kind, uint64_t until_usec);
 
+/* Receives one reply: the session, or an error of these. Only where there is json-c. */
+#define LUO_MANAGER_REPLY_MAX 65536
+int libluo_internal_manager_receive(int fd, char *buffer);
+
 /* True for what FDNAME= of systemd takes: printable ASCII without ":", up to LIBLUO_ENTRY_NAME_MAX bytes. */
 bool libluo_internal_entry_name_is_valid(const char *name, size_t length);
 

@@ -19,11 +19,10 @@
 
 #include <json-c/json.h>
 
-#define REPLY_MAX 65536
 #define FDS_MAX 4 /* one is expected */
 
 struct reply {
-        char text[REPLY_MAX];
+        char *text; /* of LUO_MANAGER_REPLY_MAX bytes */
         int fds[FDS_MAX];
         size_t n_fds;
 };
@@ -109,7 +108,8 @@ static int receive_reply(int fd, struct reply *reply) {
         size_t size = 0;
 
         do {
-                struct iovec iov = { .iov_base = reply->text + size, .iov_len = sizeof(reply->text) - size };
+                struct iovec iov = { .iov_base = reply->text + size,
+                        .iov_len = LUO_MANAGER_REPLY_MAX - size };
                 struct msghdr message = {
                         .msg_iov = &iov,
                         .msg_iovlen = 1,
@@ -192,25 +192,34 @@ static int read_reply(struct reply *reply) {
         return r;
 }
 
+int libluo_internal_manager_receive(int fd, char *buffer) {
+        struct reply reply = { .text = buffer };
+        int r;
+
+        r = receive_reply(fd, &reply);
+        if (r >= 0)
+                r = read_reply(&reply);
+
+        close_fds(&reply);
+        return r;
+}
+
 static int call_manager(const char *text) {
-        struct reply *reply;
+        char *buffer;
         int fd, r;
 
-        reply = malloc(sizeof(*reply));
-        if (!reply)
+        /* Before anything is asked for: a session that cannot be received would stay with the service manager */
+        buffer = malloc(LUO_MANAGER_REPLY_MAX);
+        if (!buffer)
                 return -ENOMEM;
-        reply->n_fds = 0;
 
         fd = connect_manager();
         r = fd < 0 ? fd : send_text(fd, text);
         if (r >= 0)
-                r = receive_reply(fd, reply);
-        if (r >= 0)
-                r = read_reply(reply);
+                r = libluo_internal_manager_receive(fd, buffer);
 
         close_fd(fd);
-        close_fds(reply);
-        free(reply);
+        free(buffer);
         return r;
 }
 

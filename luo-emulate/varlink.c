@@ -165,8 +165,22 @@ void varlink_error(struct varlink_call *call, const char *error, struct json_obj
         answer(call, error, parameters, -1, false);
 }
 
-static void handle_message(struct varlink_server *s, struct varlink_connection *c, const char *text) {
-        struct json_object *root = json_tokener_parse(text), *method, *more;
+/* JSON only, as sd-json has it: otherwise what is not would come back in replies. */
+static struct json_object *parse(const char *text, size_t length) {
+        struct json_tokener *tokener = json_tokener_new();
+        struct json_object *root;
+
+        if (!tokener)
+                return NULL;
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+        root = json_tokener_parse_ex(tokener, text, (int) length);
+        json_tokener_free(tokener);
+        return root;
+}
+
+static void handle_message(
+        struct varlink_server *s, struct varlink_connection *c, const char *text, size_t length) {
+        struct json_object *root = parse(text, length), *method, *more;
         struct varlink_call call = { .connection = c, .peer = c->peer.pid, .peer_uid = c->peer.uid };
 
         if (json_object_is_type(root, json_type_object) &&
@@ -199,7 +213,7 @@ static void read_connection(struct varlink_server *s, struct varlink_connection 
         while (!c->failed && (end = memchr(c->buffer, 0, c->size))) {
                 size_t length = (size_t) (end - c->buffer) + 1;
 
-                handle_message(s, c, c->buffer);
+                handle_message(s, c, c->buffer, length);
                 c->size -= length;
                 memmove(c->buffer, c->buffer + length, c->size);
         }

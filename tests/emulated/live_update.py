@@ -31,7 +31,10 @@ def receive(link):
                 raise Refused(replies[-1]["error"].removeprefix(ERRORS))
             if not replies[-1].get("continues"):
                 return replies, fds
-        more, more_fds, _, _ = socket.recv_fds(link, 65536, 8)
+        try:
+            more, more_fds, _, _ = socket.recv_fds(link, 65536, 8)
+        except ConnectionResetError:
+            more = b""
         if not more:
             raise Refused("hung up")
         data += more
