@@ -29,7 +29,7 @@
 #define NAME_DEFAULT "stored"
 #define SOCKET_NAME "notify"
 #define VARLINK_SOCKET_NAME "io.systemd.Manager"
-#define SESSION_VARIANTS_MAX 256U
+#define SESSION_NUMBERS 10000U
 #define UNIT_NAME "emulated.service"
 #define SOCKET_UNIT_NAME "emulated.socket"
 
@@ -212,24 +212,6 @@ static struct session *session_of(struct service_manager *m, const struct stored
         return object ? object->session : NULL;
 }
 
-/*
- * Names the unit's sessions in the kernel. What would be too long is told apart by its hash. Variants are for when a
- * removed session of that name is still open somewhere.
- */
-static void unit_session_name(const char *name, unsigned variant, uint8_t ret[KERNEL_LUO_NAME_SIZE]) {
-        char text[KERNEL_LUO_NAME_SIZE], suffix[16] = "";
-        int n;
-
-        if (variant > 0)
-                (void) snprintf(suffix, sizeof(suffix), ":%u", variant);
-        n = snprintf(text, sizeof(text), UNIT_NAME "/%s%s", name, suffix);
-        if ((size_t) n >= sizeof(text))
-                (void) snprintf(text, sizeof(text), UNIT_NAME "-%016" PRIx64 "%s", hash_string(name), suffix);
-
-        memset(ret, 0, KERNEL_LUO_NAME_SIZE);
-        memcpy(ret, text, strlen(text));
-}
-
 /* The file for a session that the manager itself has open. */
 static int open_session(struct service_manager *m, struct session *session) {
         struct object *object;
@@ -242,14 +224,16 @@ static int open_session(struct service_manager *m, struct session *session) {
         return fd;
 }
 
-static int make_session(struct service_manager *m, const char *name, bool beside_incoming) {
+/* In the kernel the unit's sessions have numbers: n_max of them means that there are as many, whoever has them open. */
+static int make_session(struct service_manager *m, const char *name, size_t n_max, bool beside_incoming) {
         char entry_name[LIBLUO_ENTRY_NAME_MAX + 1];
         uint8_t session_name[KERNEL_LUO_NAME_SIZE];
         struct session *session;
         int fd, r = -EEXIST;
 
-        for (unsigned variant = 0; r == -EEXIST && variant < SESSION_VARIANTS_MAX; variant++) {
-                unit_session_name(name, variant, session_name);
+        for (size_t number = 0; r == -EEXIST && number < n_max && number < SESSION_NUMBERS; number++) {
+                memset(session_name, 0, sizeof(session_name));
+                (void) snprintf((char *) session_name, sizeof(session_name), UNIT_NAME "-%zu", number);
                 r = kernel_create_session(&m->supervisor->kernel, session_name, &session);
         }
         if (r < 0)
@@ -294,7 +278,7 @@ static void make_sessions(struct service_manager *m) {
                 if (sessions.outgoing)
                         continue;
 
-                r = make_session(m, m->unit->luo_sessions[i], sessions.restored);
+                r = make_session(m, m->unit->luo_sessions[i], SESSION_NUMBERS, sessions.restored);
                 if (r < 0)
                         fprintf(stderr, "luo-emulate: cannot make the unit's LUO session \"%s\": %s.\n",
                                 m->unit->luo_sessions[i], libluo_strerror(r));
@@ -303,6 +287,7 @@ static void make_sessions(struct service_manager *m) {
 
 int service_manager_create_session(struct service_manager *m, const char *name) {
         struct kernel_model *kernel = &m->supervisor->kernel;
+        size_t n_max = m->unit->sessions_max + m->unit->n_luo_sessions;
         struct unit_sessions sessions;
         int r;
 
@@ -313,7 +298,9 @@ int service_manager_create_session(struct service_manager *m, const char *name) 
                 return r;
 
         service_manager_find_sessions(m, name, &sessions);
-        r = make_session(m, name, sessions.restored);
+        r = make_session(m, name, n_max, sessions.restored);
+        if (r == -EEXIST && objects_sweep(m->supervisor) > 0)
+                r = make_session(m, name, n_max, sessions.restored);
         kernel_close_device(kernel);
         trace_entry(m, "session-create", name, r);
         return r;
