@@ -99,6 +99,8 @@ int main(int argc, char *argv[]) {
 
         boot = text ? (unsigned) strtoul(text, NULL, 10) : 0;
         has_next = argc > 2 && strcmp(argv[2], "next") == 0;
+        if (argc > 3 && strcmp(argv[3], "interrupted") == 0)
+                be_interrupted();
 
         if (boot == 0)
                 printf("1..%zu\n", (n_kexecs + 1) * ELEMENTS(cases));

@@ -8,15 +8,29 @@
  */
 
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 
 #include "internal.h"
 #include "test.h"
 
 #define STATE_SESSION "test-state"
+
+static inline void ignore_alarm(int number) {
+        (void) number;
+}
+
+/* Calls are interrupted all the time from here on: no handler asks for their restart (SA_RESTART). */
+static inline void be_interrupted(void) {
+        const struct sigaction action = { .sa_handler = ignore_alarm };
+        const struct itimerval often = { { 0, 500 }, { 0, 500 } };
+
+        REQUIRE(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &often, NULL) == 0);
+}
 
 static inline int device(void) {
         int fd;
@@ -49,7 +63,7 @@ static inline int memfd(const char *text) {
 
         fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         REQUIRE(fd >= 0);
-        REQUIRE(write(fd, text, strlen(text)) == (ssize_t) strlen(text));
+        REQUIRE(RETRY(write(fd, text, strlen(text))) == (ssize_t) strlen(text));
         return fd;
 }
 
