@@ -141,8 +141,6 @@ int libluo_session_retrieve(int device_fd, const char *name);
 
 /*
  * libluo_session_preserve(): puts a file descriptor into an outgoing session, under a token of the caller's choice.
- *
- *
  * The kernel takes a reference of its own: fd may be closed afterwards. From here on the size is frozen, holes of the
  * file are allocated, and its pages can still be written until the kexec. Returns 0, or
  *   -EEXIST       the token is in use in this session
@@ -663,13 +661,10 @@ int libluo_store_get_sessions(
  * libluo_store_open_session(): LUO sessions for what the process itself is to preserve, as it cannot be stored. By
  * name, *ret_restored gets the one that came from the previous system (incoming), or -1 if there is none, and *ret_next
  * the one that goes to the next (outgoing), which is made where there is none. For the caller to close, after
- * libluo_session_finish() where what was restored is to be preserved again. They are asked for in three ways: of the
- * service manager, for units with LiveUpdateSessionsMax= (the systemd of libluo's patches); else from what it passed,
- * for units with LUOSession=, as libluo_store_get_sessions() does; else from the device, for who may open it. The first
- * two keep the sessions. What was made by the third way is put into the fd store; without one it has to stay open until
- * the kexec. name is 1 to LIBLUO_SESSION_NAME_MAX bytes of printable ASCII without space, quotes and any of :~\*?[ that
- * do not end in ".next", are not LIBLUO_SESSION_SYSTEMD, and do not begin with LIBLUO_SESSION_UNIT_PREFIX. flags is 0.
- * Where somebody else has /dev/liveupdate open, this waits up to busy_timeout_usec microseconds. Returns 0, or
+ * libluo_session_finish() where what was restored is to be preserved again. The service manager is asked for them
+ * (LiveUpdateSessionsMax= of the unit), or has passed them (LUOSession=); else the device is, whose new session is put
+ * into the fd store and without one has to stay open until the kexec. The man page says which names there are. flags
+ * is 0. Where somebody else has /dev/liveupdate open, this waits up to busy_timeout_usec microseconds. Returns 0, or
  *   -EINVAL      the name or a flag is not valid
  *   -ENODEV      the kernel has no LUO, or it is off
  *   -EACCES      not permitted: neither is LiveUpdateSessionsMax= or LUOSession= set in the unit, nor may this process

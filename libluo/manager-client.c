@@ -41,7 +41,8 @@ static const struct {
         { "io.systemd.LiveUpdate.UserService", -EOPNOTSUPP },
         { "io.systemd.LiveUpdate.NotEnabled", -EOPNOTSUPP },
         { "io.systemd.LiveUpdate.NotSupported", -EOPNOTSUPP },
-        { "org.varlink.service.PermissionDenied", -EACCES }, /* sessions are enabled, but not for this process */
+        { "org.varlink.service.PermissionDenied",
+                -EACCES }, /* sessions are enabled, but not for this process */
         { "org.varlink.service.InterfaceNotFound", -EOPNOTSUPP },
         { "org.varlink.service.MethodNotFound", -EOPNOTSUPP },
         { "org.varlink.service.MethodNotImplemented", -EOPNOTSUPP },

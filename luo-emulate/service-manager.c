@@ -287,7 +287,7 @@ static void make_sessions(struct service_manager *m) {
 
 int service_manager_create_session(struct service_manager *m, const char *name) {
         struct kernel_model *kernel = &m->supervisor->kernel;
-        size_t n_max = m->unit->sessions_max + m->unit->n_luo_sessions;
+        size_t n_max = 2 * (m->unit->sessions_max + m->unit->n_luo_sessions);
         struct unit_sessions sessions;
         int r;
 
