@@ -101,12 +101,14 @@ locked() {
     fi
 }
 
-# host_packages COMMAND=PACKAGE|NAME.pc=PACKAGE...: install what the host lacks; NAME.pc is a library for pkg-config
+# host_packages COMMAND=PACKAGE|NAME.pc=PACKAGE|NAME.py=PACKAGE...: install what the host lacks; NAME.pc is a library
+# for pkg-config, NAME.py a module of Debian's python3
 host_packages() {
     local pair missing=()
     for pair; do
         case ${pair%%=*} in
         *.pc) pkg-config --exists "$(basename "${pair%%=*}" .pc)" 2>/dev/null ;;
+        *.py) /usr/bin/python3 -c "import $(basename "${pair%%=*}" .py)" 2>/dev/null ;;
         *) [ -n "$(PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%=*}")" ] ;;
         esac || missing+=("${pair#*=}")
     done
