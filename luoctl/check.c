@@ -314,6 +314,8 @@ static void add_checked(struct table *table, const struct checked *c, enum survi
         else if (survival == SURVIVAL_YES && strcmp(c->kind, "pending") == 0 && c->n_fds != UINT64_MAX)
                 table_add(table, "%" PRIu64 " fds are pending until the unit is started, and are carried on",
                         c->n_fds);
+        else if (survival == SURVIVAL_YES && strcmp(c->kind, "session") == 0 && !*c->reason)
+                table_add(table, "it is a LUO session, which survives by itself");
         else
                 table_add(table, "%s", *c->reason ? c->reason : "-");
 }
