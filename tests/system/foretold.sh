@@ -16,9 +16,9 @@ not_foretold() { mkdir -p "${foretold_not%/*}" && : >"$foretold_not"; }
 foretell() {
     rm -f "$foretold"
     [ -S "$foretold_socket" ] && [ ! -e "$foretold_not" ] || return 0
+    varlinkctl list-interfaces "$foretold_socket" 2>/dev/null | grep -x io.systemd.LiveUpdate >/dev/null || return 0
     varlinkctl call --more --json=short "$foretold_socket" io.systemd.LiveUpdate.Check '{}' 2>&1 |
         tr -d '\036' >"$foretold"
-    ! grep -E '(Method|Interface)NotFound' "$foretold" >/dev/null || rm "$foretold"
 }
 
 # "UNIT<tab>NUMBER" of what is there of each unit that was not started since, in its store or pending
