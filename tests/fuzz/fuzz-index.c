@@ -11,12 +11,6 @@
 #include "fuzz.h"
 #include "internal.h"
 
-#define REQUIRE(expression)                                                                                  \
-        do {                                                                                                 \
-                if (!(expression))                                                                           \
-                        abort();                                                                             \
-        } while (0)
-
 enum { CHECKSUM = 60, HEADER_MIN = 64 };
 
 static void check_entry(const struct luo_index *index, size_t i) {
