@@ -8,15 +8,9 @@
 
 #include "internal.h"
 
-/* Returns a stream, or -ENOENT for what is gone or not for this process to see, -EMFILE, -ENFILE, -ENOMEM. */
-static int open_folder(const char *path, DIR **ret) {
-        DIR *d = opendir(path);
-
-        if (!d)
-                return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -ENOENT;
-
-        *ret = d;
-        return 0;
+/* After opendir() failed: -ENOENT for what is gone or not for this process to see, -EMFILE, -ENFILE, -ENOMEM. */
+static int opendir_error(void) {
+        return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -ENOENT;
 }
 
 /* Whether a process has the device open: 1 or 0. Files that are not opened cannot block. */
@@ -24,12 +18,14 @@ static int has_device(const char *pid) {
         char path[64];
         struct dirent *entry;
         DIR *fds;
-        int r;
+        int r = 0;
 
         (void) snprintf(path, sizeof(path), "/proc/%.20s/fd", pid);
-        r = open_folder(path, &fds);
-        if (r < 0)
+        fds = opendir(path);
+        if (!fds) {
+                r = opendir_error();
                 return r == -ENOENT ? 0 : r;
+        }
 
         while (r == 0 && (entry = readdir(fds))) {
                 char target[sizeof(LUO_DEVICE) + 1];
@@ -62,14 +58,16 @@ LIBLUO_PUBLIC int libluo_device_holder(pid_t *ret_pid, char *ret_name, size_t na
         struct dirent *entry;
         bool mounted = false;
         DIR *processes;
-        int r;
+        int r = 0;
 
         if (!ret_pid || (!ret_name && name_size > 0))
                 return -EINVAL;
 
-        r = open_folder("/proc", &processes);
-        if (r < 0)
+        processes = opendir("/proc");
+        if (!processes) {
+                r = opendir_error();
                 return r == -ENOENT ? -ENOSYS : r;
+        }
 
         while (r == 0 && (entry = readdir(processes)))
                 if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9') {

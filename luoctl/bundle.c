@@ -218,7 +218,7 @@ static int take_entries(const struct arguments *arguments, libluo_bundle *bundle
 
 /* Returns an exit status, as become_program() does. */
 static int take_and_run(const struct arguments *arguments, libluo_bundle *bundle, const char *path) {
-        size_t count = libluo_bundle_count(bundle), n;
+        size_t count = libluo_bundle_count(bundle), n = 0;
         const char **names;
         int *fds, r;
 

@@ -184,7 +184,8 @@ static int read_marker(const char *root, struct marker *ret) {
                         line[end] == 0)
                         continue;
                 else if (strncmp(line, "reason ", strlen("reason ")) == 0)
-                        (void) snprintf(m.reason, sizeof(m.reason), "%s", line + strlen("reason "));
+                        (void) snprintf(m.reason, sizeof(m.reason), "%.*s", (int) sizeof(m.reason) - 1,
+                                        line + strlen("reason "));
                 else if (sscanf(line, "unit %255s %" SCNu64 " %" SCNu64 "%n", unit.name, &unit.n_fds,
                                  &unit.bytes, &end) == 3 &&
                         line[end] == 0) {

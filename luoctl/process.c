@@ -45,9 +45,9 @@ static int add_fd(struct process *process, int folder_fd, const char *name) {
         struct process_fd *fds;
         char target[PATH_MAX];
         uint64_t number;
-        dev_t device;
-        mode_t mode;
-        ino_t inode;
+        dev_t device = 0;
+        mode_t mode = 0;
+        ino_t inode = 0;
         ssize_t n;
         int r;
 
