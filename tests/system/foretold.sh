@@ -60,9 +60,8 @@ foretold_wrong() {
             (map(.fileDescriptors // 0) | add) as $number |
             select($numbers[$unit] != null and $numbers[$unit] < $number) |
             "\($unit): of \($number) that were said to survive there are \($numbers[$unit])"),
-        # There may be more than PID 1 keeps. What it does not carry on itself it only says when it goes down.
-        ([$entries[] | select(.verdict == "lost" and $available and ($losses | length) < 1000) |
-            select(.reason // "" | startswith("it came from the previous kernel") | not)] | group_by(key)[] |
+        # There may be more than PID 1 keeps
+        ([$entries[] | select(.verdict == "lost" and $available and ($losses | length) < 1000)] | group_by(key)[] |
             .[0] as $first | [$losses[] | select(tells($first))] as $told |
             select(($told | length) < length and all($told[]; .name != null)) |
             "\($first.unit) \($first.name // "-") was said to be lost (\($first.reason)), and is not told")'
