@@ -175,13 +175,6 @@ static int open_narrow(int fd, int open_flags, bool again) {
         return other_fd;
 }
 
-/* Whether nobody has taken the file yet: the kernel restores it so that everybody may open it. */
-static bool is_as_retrieved(int fd, const libluo_entry *e) {
-        struct stat st;
-
-        return (e->mode & 0777) != 0777 && fstat(fd, &st) >= 0 && (st.st_mode & 07777) == 0777;
-}
-
 #define TAKE_FLAGS (LIBLUO_TAKE_AGAIN | LIBLUO_TAKE_CHANGE_OWNER)
 
 LIBLUO_PUBLIC int libluo_bundle_take(libluo_bundle *bundle, size_t i, uint32_t flags) {
@@ -229,16 +222,18 @@ LIBLUO_PUBLIC int libluo_bundle_take(libluo_bundle *bundle, size_t i, uint32_t f
                 }
         }
 
-        if (!again || is_as_retrieved(file_fd, &owner->public)) {
-                /* Somebody else may write to a shared file by now, which must not be taken for a hole at that moment */
-                if (!again && !owner->restored && where == bundle)
+        /*
+         * Somebody may work with it by now: zeroes are no holes then, its mode is what it is meant to be, and the lock
+         * of its inode, which this would wait for, may be theirs for as long as they like.
+         */
+        if (!again) {
+                if (!owner->restored && where == bundle)
                         libluo_internal_free_holes(
                                 file_fd, where->index.holes + owner->first_hole, owner->n_holes);
                 r = libluo_internal_restore_inode(file_fd, &owner->public, flags & LIBLUO_TAKE_CHANGE_OWNER);
                 if (r < 0)
                         goto fail;
-                if (!again)
-                        owner->restored = true;
+                owner->restored = true;
         }
 
         /* Whoever has the kernel's open file description already may have changed its flags since */

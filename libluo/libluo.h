@@ -353,8 +353,8 @@ int libluo_bundle_get(const libluo_bundle *bundle, size_t i, libluo_entry *ret_e
 /*
  * libluo_bundle_take(): retrieves entry i of an opened bundle, with the access mode, append flag, offset, mode and
  * owner that it had, and gives the memory of holes back that are still empty. Never gives more access than that.
- * Nobody else may use the file while it runs, unless flags has LIBLUO_TAKE_AGAIN: then the file is left as it is, but
- * for owner and mode if nobody has restored them yet. May be called again until the session is finished. With
+ * Nobody else may use the file while it runs, unless flags has LIBLUO_TAKE_AGAIN: then the file is left as it is, and
+ * nothing is waited for that others have in their hands. May be called again until the session is finished. With
  * LIBLUO_TAKE_CHANGE_OWNER a file that cannot be given back to its owner is the caller's own, with a mode that lets
  * nobody in who was kept out.
  *
