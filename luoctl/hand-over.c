@@ -185,7 +185,7 @@ static int read_marker(const char *root, struct marker *ret) {
                         continue;
                 else if (strncmp(line, "reason ", strlen("reason ")) == 0)
                         (void) snprintf(m.reason, sizeof(m.reason), "%.*s", (int) sizeof(m.reason) - 1,
-                                        line + strlen("reason "));
+                                line + strlen("reason "));
                 else if (sscanf(line, "unit %255s %" SCNu64 " %" SCNu64 "%n", unit.name, &unit.n_fds,
                                  &unit.bytes, &end) == 3 &&
                         line[end] == 0) {
