@@ -554,11 +554,11 @@ static int open_anew(int fd) {
  * Where others write to the store, there may be nothing to replace, and room for one entry alone: then the last step is
  * what stores it. Otherwise it is there already, and the service manager leaves it as it is.
  */
-static int replace(libluo_store *s, struct store_entry *e, int fd, uint32_t flags, bool *ret_stored) {
+static int replace(libluo_store *s, struct store_entry *e, uint32_t flags, bool *ret_stored) {
         uint64_t generation = next_generation(s, e->name);
         int r, other_fd;
 
-        other_fd = s->shared || generation > 0 ? open_anew(fd) : -EOPNOTSUPP;
+        other_fd = s->shared || generation > 0 ? open_anew(e->fd) : -EOPNOTSUPP;
         if (other_fd >= 0) {
                 if (generation == 0)
                         generation = 1;
@@ -570,7 +570,7 @@ static int replace(libluo_store *s, struct store_entry *e, int fd, uint32_t flag
                 }
         }
 
-        r = notify_store(e, generation, other_fd >= 0 ? other_fd : fd, flags);
+        r = notify_store(e, generation, other_fd >= 0 ? other_fd : e->fd, flags);
         close_fd(other_fd);
         if (r < 0) {
                 if (other_fd >= 0)
@@ -588,12 +588,12 @@ static int replace(libluo_store *s, struct store_entry *e, int fd, uint32_t flag
         if (r < 0 || other_fd < 0)
                 return r;
 
-        r = notify_store(e, 0, fd, flags);
+        r = notify_store(e, 0, e->fd, flags);
         if (r < 0)
                 return r;
         e->generation = 0;
         r = remove_others(s, e->name, 0);
-        return r < 0 || !s->shared ? r : notify_store(e, 0, fd, flags);
+        return r < 0 || !s->shared ? r : notify_store(e, 0, e->fd, flags);
 }
 
 /* Whether there is room for one entry more. What is too much the service manager refuses without a word. */
@@ -672,7 +672,7 @@ LIBLUO_PUBLIC int libluo_store_put_fd(libluo_store *store, const char *name, int
                 return 0;
         }
 
-        r = replace(store, e, fd, flags, &stored);
+        r = replace(store, e, flags, &stored);
         if (!stored)
                 goto fail;
         return r;
@@ -700,19 +700,27 @@ LIBLUO_PUBLIC int libluo_store_put_data(
 
 LIBLUO_PUBLIC int libluo_store_remove(libluo_store *store, const char *name) {
         uint64_t generation;
+        char *copy;
         int r;
 
         if (!store || !name)
                 return -EINVAL;
-        if (!store->shared)
-                return find_entry(store, name) ? remove_others(store, name, UINT64_MAX) : -ENOENT;
 
-        /* Others may have put it, or have ended in the middle of that */
-        if (!name_is_valid(name) && !find_entry(store, name))
+        /* What this store knows nothing of may have been put by others */
+        if (!find_entry(store, name) && !(store->shared && name_is_valid(name)))
                 return -ENOENT;
-        generation = next_generation(store, name);
-        r = notify("FDSTOREREMOVE", name, generation > 0 ? generation : 1, "", -1);
-        return r < 0 ? r : remove_others(store, name, UINT64_MAX);
+
+        /* It may be that of an entry, and gone with it */
+        copy = strdup(name);
+        if (!copy)
+                return -ENOMEM;
+
+        generation = next_generation(store, copy);
+        r = remove_others(store, copy, UINT64_MAX);
+        if (r >= 0 && store->shared) /* they may have ended in the middle of a put */
+                r = notify("FDSTOREREMOVE", copy, generation > 0 ? generation : 1, "", -1);
+        free(copy);
+        return r;
 }
 
 LIBLUO_PUBLIC int libluo_store_barrier(const libluo_store *store, uint64_t timeout_usec) {

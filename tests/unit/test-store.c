@@ -461,6 +461,45 @@ static void run_room_for_sockets(void) {
         libluo_store_free(store);
 }
 
+/* What is stored is put in the place of all of its name, by what the store itself has: name and file descriptor */
+static void run_put_own(void) {
+        libluo_store_entry e;
+        libluo_store *store;
+        char text[512];
+        struct stat st;
+        ino_t inode;
+        int fd;
+
+        start_manager();
+        give_room("16");
+        pass_memfd(3, "state");
+        pass_fds("1", "state");
+        store = open_store();
+        CHECK_EQUAL(libluo_store_put_data(store, "state", "other", 5, LIBLUO_STORE_ADD), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state", true);
+        REQUIRE(fstat(3, &st) == 0);
+        inode = st.st_ino;
+
+        REQUIRE(libluo_store_get_entry(store, 0, &e, sizeof(e)) == 0);
+        CHECK_EQUAL(libluo_store_put_fd(store, e.name, e.fd, 0), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state~1", true);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state", false);
+        REQUIRE(receive(text, &fd) && fd >= 0);
+        CHECK_STRING(text, "FDSTORE=1\nFDNAME=state");
+        CHECK(fstat(fd, &st) == 0 && st.st_ino == inode);
+        close_fd(fd);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~1", false);
+        check_no_message();
+        check_data(store, "state", "state");
+
+        REQUIRE(libluo_store_get_entry(store, 0, &e, sizeof(e)) == 0);
+        CHECK_EQUAL(libluo_store_remove(store, e.name), 0);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state", false);
+        check_no_message();
+        CHECK_EQUAL(libluo_store_count(store), 0);
+        libluo_store_free(store);
+}
+
 /* The last generation there can be is a name, or there would be none after it */
 static void run_last_generation(void) {
         libluo_store *store;
@@ -1226,6 +1265,7 @@ IN_CHILD(put_again)
 IN_CHILD(limit)
 IN_CHILD(no_room)
 IN_CHILD(room_for_sockets)
+IN_CHILD(put_own)
 IN_CHILD(last_generation)
 IN_CHILD(other_process)
 IN_CHILD(file_size_limit)
@@ -1259,6 +1299,7 @@ static const struct test_case cases[] = {
         { "the limit of the fd store", test_limit },
         { "no fd store", test_no_room },
         { "sockets that are not from the fd store", test_room_for_sockets },
+        { "putting and removing by what the store has", test_put_own },
         { "the last generation", test_last_generation },
         { "a process id that is used again", test_other_process },
         { "a limit of file sizes", test_file_size_limit },
