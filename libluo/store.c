@@ -220,16 +220,13 @@ static size_t parse_generation(const char *fdname, uint64_t *ret_generation) {
         const char *tilde = strrchr(fdname, '~'), *digits = tilde ? tilde + 1 : NULL;
         size_t n = tilde ? strspn(digits, "0123456789abcdef") : 0;
 
-        if (!tilde || tilde == fdname || n == 0 || n > 16 || digits[n] != 0 || digits[0] == '0') {
+        /* No more digits than that: none could come after the last one, and what is counted comes nowhere near it */
+        if (!tilde || tilde == fdname || n == 0 || n > 15 || digits[n] != 0 || digits[0] == '0') {
                 *ret_generation = 0;
                 return strlen(fdname);
         }
 
         *ret_generation = strtoull(digits, NULL, 16);
-        if (*ret_generation == UINT64_MAX) { /* there is none after it */
-                *ret_generation = 0;
-                return strlen(fdname);
-        }
         return (size_t) (tilde - fdname);
 }
 
@@ -465,9 +462,26 @@ static int notify_store(const struct store_entry *e, uint64_t generation, int fd
         return notify("FDSTORE", e->name, generation, flags & LIBLUO_STORE_NO_POLL ? "\nFDPOLL=0" : "", fd);
 }
 
-/* Removes all that is stored under a name, but for one generation. */
+/* The lowest generation that is stored under a name, but for one; UINT64_MAX if there is none. */
+static uint64_t lowest_generation(const libluo_store *s, const char *name, uint64_t but) {
+        uint64_t lowest = UINT64_MAX;
+
+        for (const struct store_entry *e = find_entry(s, name); e; e = next_entry(e))
+                if (e->generation != but && e->generation < lowest)
+                        lowest = e->generation;
+        for (size_t i = 0; i < s->n_leftovers; i++)
+                if (strcmp(s->leftovers[i].name, name) == 0 && s->leftovers[i].generation != but &&
+                        s->leftovers[i].generation < lowest)
+                        lowest = s->leftovers[i].generation;
+        return lowest;
+}
+
+/*
+ * Removes all that is stored under a name, but for one generation. The newest goes last: should this end half-way, what
+ * was replaced long ago must not be taken for it.
+ */
 static int remove_others(libluo_store *s, const char *name, uint64_t keep_generation) {
-        struct store_entry *e, *next;
+        uint64_t generation;
         int r;
 
         /* What others have put since is under the name itself */
@@ -477,38 +491,21 @@ static int remove_others(libluo_store *s, const char *name, uint64_t keep_genera
                         return r;
         }
 
-        for (e = find_entry(s, name); e; e = next) {
-                uint64_t generation = e->generation;
-
-                next = next_entry(e);
-                if (generation == keep_generation)
-                        continue;
-
+        while ((generation = lowest_generation(s, name, keep_generation)) != UINT64_MAX) {
                 r = notify("FDSTOREREMOVE", name, generation, "", -1);
                 if (r < 0)
                         return r;
 
-                /* All of them are gone at once, and with them perhaps the one that came next */
-                for (; e; e = next) {
+                /* All of them are gone at once */
+                for (struct store_entry *e = find_entry(s, name), *next; e; e = next) {
                         next = next_entry(e);
                         if (e->generation == generation)
                                 remove_entry(s, e);
                 }
-                next = find_entry(s, name);
-        }
-
-        for (size_t i = 0; i < s->n_leftovers;) {
-                uint64_t generation = s->leftovers[i].generation;
-
-                if (strcmp(s->leftovers[i].name, name) != 0 || generation == keep_generation) {
-                        i++;
-                        continue;
-                }
-
-                r = notify("FDSTOREREMOVE", name, generation, "", -1);
-                if (r < 0)
-                        return r;
-                remove_leftover(s, i);
+                for (size_t i = s->n_leftovers; i-- > 0;)
+                        if (strcmp(s->leftovers[i].name, name) == 0 &&
+                                s->leftovers[i].generation == generation)
+                                remove_leftover(s, i);
         }
 
         return 0;

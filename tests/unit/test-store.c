@@ -352,9 +352,9 @@ static void run_put_over_leftovers(void) {
 
         CHECK_EQUAL(libluo_store_put_data(store, "state", "new", 3, 0), 0);
         CHECK_MESSAGE("FDSTORE=1\nFDNAME=state~11", true);
-        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~10", false);
         CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state", false);
         CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~f", false);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~10", false);
         CHECK_MESSAGE("FDSTORE=1\nFDNAME=state", true);
         CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~11", false);
         check_no_message();
@@ -500,7 +500,33 @@ static void run_put_own(void) {
         libluo_store_free(store);
 }
 
-/* The last generation there can be is a name, or there would be none after it */
+/* Should a remove end half-way, what is left is the newest, and not what it had replaced */
+static void run_remove_in_order(void) {
+        libluo_store *store;
+
+        start_manager();
+        give_room("16");
+        pass_memfd(3, "a");
+        pass_memfd(4, "newest");
+        pass_memfd(5, "b");
+        pass_fds("3", "state:state~2:state~1");
+        store = open_store();
+        CHECK_EQUAL(libluo_store_remove(store, "state"), 0);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state", false);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~1", false);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~2", false);
+        check_no_message();
+        libluo_store_free(store);
+
+        REQUIRE(libluo_store_open(LIBLUO_STORE_SHARED, &store) == 0);
+        CHECK_EQUAL(libluo_store_remove(store, "state"), 0);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state", false);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~1", false);
+        check_no_message();
+        libluo_store_free(store);
+}
+
+/* What looks like a generation, and has so many digits that there may be none after it, is a name */
 static void run_last_generation(void) {
         libluo_store *store;
 
@@ -508,11 +534,18 @@ static void run_last_generation(void) {
         give_room("16");
         pass_memfd(3, "a");
         pass_memfd(4, "b");
-        pass_fds("2", "state~ffffffffffffffff:state~fffffffffffffffe");
+        pass_memfd(5, "c");
+        pass_fds("3", "state~ffffffffffffffff:state~fffffffffffffffe:state~ffffffffffffffe");
         store = open_store();
         check_data(store, "state~ffffffffffffffff", "a");
-        check_data(store, "state", "b");
+        check_data(store, "state~fffffffffffffffe", "b");
+        check_data(store, "state", "c");
+        CHECK_EQUAL(libluo_store_put_fd(store, "state", manager_fd, 0), 0); /* no file of memory */
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state~fffffffffffffff", true);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~ffffffffffffffe", false);
         CHECK_EQUAL(libluo_store_remove(store, "state"), 0);
+        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~fffffffffffffff", false);
+        CHECK_EQUAL(libluo_store_remove(store, "state~fffffffffffffffe"), 0);
         CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=state~fffffffffffffffe", false);
         check_no_message();
         libluo_store_free(store);
@@ -1266,6 +1299,7 @@ IN_CHILD(limit)
 IN_CHILD(no_room)
 IN_CHILD(room_for_sockets)
 IN_CHILD(put_own)
+IN_CHILD(remove_in_order)
 IN_CHILD(last_generation)
 IN_CHILD(other_process)
 IN_CHILD(file_size_limit)
@@ -1300,6 +1334,7 @@ static const struct test_case cases[] = {
         { "no fd store", test_no_room },
         { "sockets that are not from the fd store", test_room_for_sockets },
         { "putting and removing by what the store has", test_put_own },
+        { "the order of removing", test_remove_in_order },
         { "the last generation", test_last_generation },
         { "a process id that is used again", test_other_process },
         { "a limit of file sizes", test_file_size_limit },
