@@ -599,7 +599,7 @@ int libluo_store_map(libluo_store *store, const char *name, size_t size, uint32_
  *   -EEXIST      this open file is stored under another name, and systemd stores each once: open it anew
  *   -ENOTUNIQ    it is stored under this name already, with others, and cannot be stored twice as it is no file of
  *                memory
- *   -ETIMEDOUT   the service manager's socket was full for a minute, or with LIBLUO_STORE_SHARED it did not answer
+ *   -ETIMEDOUT   the service manager did not take the message within a minute, or did not answer when asked for room
  *   -ECOMM       the service manager's socket does not take the message
  *   -EAFNOSUPPORT  $NOTIFY_SOCKET is of a kind that cannot pass file descriptors, or this process may have no AF_UNIX
  *                  sockets (RestrictAddressFamilies= of the unit)
@@ -638,7 +638,7 @@ int libluo_store_barrier(const libluo_store *store, uint64_t timeout_usec);
  * libluo_store_barrier_fd(): the same for an event loop: a file descriptor that gets POLLHUP when the service manager
  * has handled all that was sent before; for the caller to close. timeout_usec is how long it may take to send the
  * message, 0 if it must not wait. Returns a file descriptor, or
- *   -ETIMEDOUT  the service manager's socket was full all that time
+ *   -ETIMEDOUT  the service manager did not take the message within that time
  *   -ENOTCONN, -ECOMM, -EAFNOSUPPORT  as for libluo_store_put_fd()
  *   -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO
  */

@@ -58,32 +58,37 @@ static uint64_t time_after(uint64_t timeout_usec) {
         return __builtin_add_overflow(now_usec(), timeout_usec, &until) ? UINT64_MAX : until;
 }
 
-/* The service manager may be slow, and its socket full: waits for room in it. */
+/* The service manager may be slow: waits until it has read so much that there is room for a message. */
 static int send_until(int socket_fd, const struct msghdr *message, uint64_t until) {
+        bool wait = false;
         uint64_t left;
 
-        while (sendmsg(socket_fd, message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        while (sendmsg(socket_fd, message, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT)) < 0) {
                 struct timeval limit;
 
-                if (errno == EAGAIN) {
-                        if (!time_left(until, &left))
-                                return -ETIMEDOUT;
+                wait = errno == EAGAIN;
+                if (errno == EINTR)
+                        continue;
+                if (errno != EAGAIN && errno != ETOOMANYREFS)
+                        return errno == EBADF || errno == ENOMEM ? -errno : -ECOMM;
+                if (!time_left(until, &left))
+                        return -ETIMEDOUT;
 
-                        /* Whether there is room cannot be polled for without a connection: have the kernel wait */
-                        if (left > 3600 * USEC_PER_SEC)
-                                left = 3600 * USEC_PER_SEC;
-                        limit = (struct timeval) {
-                                .tv_sec = (time_t) (left / USEC_PER_SEC),
-                                .tv_usec = (suseconds_t) (left % USEC_PER_SEC),
-                        };
-                        if (setsockopt(socket_fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
-                                return -EPROTO;
-                        if (sendmsg(socket_fd, message, MSG_NOSIGNAL) >= 0)
-                                return 0;
+                /* All processes of a user may have so many fds on their way: that these are fewer nobody tells */
+                if (!wait) {
+                        (void) poll(NULL, 0, 10);
+                        continue;
                 }
 
-                if (errno != EAGAIN && errno != EINTR)
-                        return errno == EBADF || errno == ENOMEM ? -errno : -ECOMM;
+                /* Whether there is room cannot be polled for without a connection: have the kernel wait */
+                if (left > 3600 * USEC_PER_SEC)
+                        left = 3600 * USEC_PER_SEC;
+                limit = (struct timeval) {
+                        .tv_sec = (time_t) (left / USEC_PER_SEC),
+                        .tv_usec = (suseconds_t) (left % USEC_PER_SEC),
+                };
+                if (setsockopt(socket_fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
+                        return -EPROTO;
         }
 
         return 0;

@@ -1152,6 +1152,48 @@ static void run_full_socket(void) {
         libluo_store_free(store);
 }
 
+/*
+ * What limits a user is not the socket: all its processes together may have so many fds on their way. That a service
+ * manager that is only slow reads them is waited for.
+ */
+static void run_many_on_their_way(void) {
+        struct rlimit limit;
+        libluo_store *store;
+        int fd, n = 0;
+        pid_t pid;
+
+        start_manager();
+        store = open_store();
+        if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
+                printf("# still root: %s\n", strerror(errno)); /* of a user namespace: not root for this */
+        REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+        limit.rlim_cur = 7; /* less than a socket takes messages */
+        REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+
+        for (; (fd = libluo_store_barrier_fd(store, 0)) >= 0; n++)
+                close_fd(fd);
+        CHECK_EQUAL(fd, -ETIMEDOUT);
+        CHECK(n <= 8);
+        CHECK_EQUAL(libluo_notify("READY=1"), 0); /* there is room in the socket */
+        CHECK_EQUAL(libluo_store_barrier_fd(store, 20000), -ETIMEDOUT);
+
+        pid = fork();
+        REQUIRE(pid >= 0);
+        if (pid == 0) {
+                char text[512];
+
+                (void) usleep(100000);
+                while (receive(text, &fd))
+                        close_fd(fd);
+                _exit(0);
+        }
+        fd = libluo_store_barrier_fd(store, FAR_AWAY);
+        CHECK(fd >= 0);
+        close_fd(fd);
+        REQUIRE(waitpid(pid, NULL, 0) == pid);
+        libluo_store_free(store);
+}
+
 static void run_barrier_fd(void) {
         struct pollfd p = {};
         libluo_store *store;
@@ -1317,6 +1359,7 @@ IN_CHILD(several)
 IN_CHILD(crash_at_the_end)
 IN_CHILD(many)
 IN_CHILD(full_socket)
+IN_CHILD(many_on_their_way)
 IN_CHILD(barrier_fd)
 IN_CHILD(map)
 IN_CHILD(noexec_1)
@@ -1352,6 +1395,7 @@ static const struct test_case cases[] = {
         { "a crash before the other name is removed", test_crash_at_the_end },
         { "thousands of names", test_many },
         { "a service manager that does not read", test_full_socket },
+        { "too many file descriptors on their way", test_many_on_their_way },
         { "a barrier to poll for", test_barrier_fd },
         { "memory that lives on", test_map },
         { "vm.memfd_noexec=1", test_noexec_1 },
