@@ -585,18 +585,21 @@ int libluo_store_map(libluo_store *store, const char *name, size_t size, uint32_
  * libluo_store_put_fd(): stores a file descriptor under a name, in the place of what was stored under it, or beside
  * that with LIBLUO_STORE_ADD. fd is borrowed, the service manager gets a reference of its own. name is printable
  * ASCII without ":" and "~", 1 to LIBLUO_STORE_NAME_MAX bytes. It is safe once libluo_store_barrier() has returned 0.
- * Putting an open file under the name that it has already is no error; it stays as it is. Should removing what was
- * replaced fail, that error is returned; the new one is stored then, and the next put of the name removes the rest.
- * Without LIBLUO_STORE_NO_POLL the service manager drops what hangs up: here it has its place until it is removed.
+ * Putting an open file under the name that it has already is no error; it stays as it is, and a foreign entry is stored
+ * if it is not yet. Should removing what was replaced fail, that error is returned; the new one is stored then, and the
+ * next put of the name removes the rest. Without LIBLUO_STORE_NO_POLL the service manager drops what hangs up: here it
+ * has its place until it is removed.
  *
  * Returns 0, or
  *   -EINVAL      the name or a flag is not valid
  *   -ENOTCONN    there is no service manager ($NOTIFY_SOCKET)
- *   -ENOBUFS     the fd store has no room ($FDSTORE; with LIBLUO_STORE_SHARED the service manager took nothing, which
- *                may be due to NotifyAccess= of the unit); nothing was changed. Foreign entries are not counted
+ *   -ENOBUFS     the fd store has no room ($FDSTORE; with LIBLUO_STORE_SHARED, and where it depends on which of the
+ *                foreign entries are stored, the service manager was asked and took nothing, which may be due to
+ *                NotifyAccess= of the unit); nothing was changed
  *   -ENOMEDIUM   $FDSTORE is not set: FileDescriptorStoreMax= is not, or systemd is older than 254, see
  *                LIBLUO_STORE_ANY_ROOM
- *   -EEXIST      this open file is stored under another name, and systemd stores each once: open it anew
+ *   -EEXIST      this open file is stored under another name, and systemd stores each once: open it anew. A foreign
+ *                entry may be stored, and can be put under its own name alone
  *   -ENOTUNIQ    it is stored under this name already, with others, and cannot be stored twice as it is no file of
  *                memory
  *   -ETIMEDOUT   the service manager did not take the message within a minute, or did not answer when asked for room

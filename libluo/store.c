@@ -593,14 +593,22 @@ static int replace(libluo_store *s, struct store_entry *e, uint32_t flags, bool 
         return r < 0 || !s->shared ? r : notify_store(e, 0, e->fd, flags);
 }
 
-/* Whether there is room for one entry more. What is too much the service manager refuses without a word. */
-static int check_room(const libluo_store *s) {
-        if (s->shared)
-                return libluo_internal_notify_ask_room(1);
+/*
+ * Whether there is room for one entry more, or for a foreign one that is counted already. What is too much the service
+ * manager refuses without a word.
+ */
+static int check_room(const libluo_store *s, bool is_counted) {
+        uint64_t n = s->n_entries + s->n_leftovers, most = n - is_counted, least = n - s->n_foreign;
+
         if (s->off)
                 return -ENOMEDIUM;
+        if (!s->shared && most < s->maximum)
+                return 0;
+        if (!s->shared && least >= s->maximum)
+                return -ENOBUFS;
 
-        return s->n_entries - s->n_foreign + s->n_leftovers >= s->maximum ? -ENOBUFS : 0;
+        /* Others write to it, or it depends on how many of the foreign ones are stored */
+        return libluo_internal_notify_ask_room(1);
 }
 
 LIBLUO_PUBLIC int libluo_store_put_fd(libluo_store *store, const char *name, int fd, uint32_t flags) {
@@ -623,20 +631,29 @@ LIBLUO_PUBLIC int libluo_store_put_fd(libluo_store *store, const char *name, int
         same = find_description(store, fd);
         if (same && strcmp(same->name, name) != 0)
                 return -EEXIST;
-        if (same && !store->shared) {
-                if (flags & LIBLUO_STORE_ADD || !(find_entry(store, name) != same || next_entry(same)))
-                        return flags & LIBLUO_STORE_ADD ? 0 : remove_others(store, name, same->generation);
-                if (!is_memory)
+        if (same) {
+                bool alone = find_entry(store, name) == same && !next_entry(same),
+                     add = flags & LIBLUO_STORE_ADD;
+
+                if (!add && !alone && !is_memory)
                         return -ENOTUNIQ;
+                if (!store->shared && !same->foreign && (add || alone))
+                        return add ? 0 : remove_others(store, name, same->generation);
         }
 
-        r = check_room(store);
+        r = check_room(store, same && same->foreign);
         if (r < 0)
                 return r;
 
-        /* Somebody else may have removed it: if not, nothing happens */
-        if (same && (flags & LIBLUO_STORE_ADD || !is_memory))
-                return notify_store(same, same->generation, fd, flags);
+        /* It may be of a socket unit, or somebody else may have removed it: if it is stored, nothing happens */
+        if (same && (flags & LIBLUO_STORE_ADD || !is_memory)) {
+                r = notify_store(same, same->generation, fd, flags);
+                if (r < 0)
+                        return r;
+                store->n_foreign -= same->foreign;
+                same->foreign = false;
+                return 0;
+        }
 
         r = make_room(store);
         if (r < 0)

@@ -184,6 +184,111 @@ static void check_data(const libluo_store *store, const char *name, const char *
         free(data);
 }
 
+/* A service manager that reads all there is. */
+static pid_t start_reader(void) {
+        pid_t pid = fork();
+
+        REQUIRE(pid >= 0);
+        if (pid == 0) {
+                struct pollfd p = { .fd = manager_fd, .events = POLLIN };
+                char text[512];
+                int fd;
+
+                while (poll(&p, 1, -1) > 0)
+                        while (receive(text, &fd))
+                                close_fd(fd);
+                _exit(1);
+        }
+        return pid;
+}
+
+static useconds_t close_usec = 1000;
+
+static void *close_later(void *fd) {
+        (void) usleep(close_usec);
+        close_fd((int) (intptr_t) fd);
+        return NULL;
+}
+
+/* systemd closes what was stored in another process, which takes its time */
+static void close_elsewhere(int fd) {
+        pthread_t thread;
+
+        REQUIRE(pthread_create(&thread, NULL, close_later, (void *) (intptr_t) fd) == 0);
+        REQUIRE(pthread_detach(thread) == 0);
+}
+
+/*
+ * A service manager with room for so many entries: the names that it has at the end, in order, are written to out_fd
+ * when "END=1" comes.
+ */
+static pid_t start_fd_store(size_t maximum, int out_fd) {
+        enum { MAXIMUM = 8 };
+        char names[MAXIMUM][64] = {};
+        int fds[MAXIMUM];
+        size_t n = 0;
+        pid_t pid;
+
+        REQUIRE(maximum <= MAXIMUM);
+        pid = fork();
+        REQUIRE(pid >= 0);
+        if (pid > 0)
+                return pid;
+
+        for (;;) {
+                struct pollfd p = { .fd = manager_fd, .events = POLLIN };
+                char text[512], *name;
+                int fd;
+
+                REQUIRE(poll(&p, 1, -1) == 1 && receive(text, &fd));
+                name = strstr(text, "FDNAME=");
+                name = name ? name + strlen("FDNAME=") : text;
+                name[strcspn(name, "\n")] = 0;
+                if (strncmp(text, "FDSTORE=1", strlen("FDSTORE=1")) == 0) {
+                        bool same = false;
+
+                        for (size_t i = 0; i < n; i++)
+                                same = same || libluo_internal_same_description(fds[i], fd);
+                        if (!same && n < maximum) {
+                                REQUIRE(strlen(name) < sizeof(names[n]));
+                                strcpy(names[n], name);
+                                fds[n++] = fd;
+                                continue;
+                        }
+                        close_elsewhere(fd);
+                        continue;
+                } else if (strncmp(text, "FDSTOREREMOVE=1", strlen("FDSTOREREMOVE=1")) == 0) {
+                        size_t kept = 0;
+
+                        for (size_t i = 0; i < n; i++)
+                                if (strcmp(names[i], name) == 0)
+                                        close_elsewhere(fds[i]);
+                                else {
+                                        memmove(names[kept], names[i], sizeof(names[i]));
+                                        fds[kept++] = fds[i];
+                                }
+                        n = kept;
+                } else if (strcmp(text, "END=1") == 0) {
+                        for (size_t i = 0; i < n; i++)
+                                (void) dprintf(out_fd, "%s ", names[i]);
+                        (void) dprintf(out_fd, ".");
+                        _exit(0);
+                }
+                close_fd(fd);
+        }
+}
+
+/* What is in the fd store, from its oldest entry on, when it ends */
+static void check_stored(pid_t pid, int in_fd, const char *expected) {
+        char text[512] = "";
+        int status;
+
+        CHECK_EQUAL(libluo_notify("END=1"), 0);
+        REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);
+        CHECK(read(in_fd, text, sizeof(text) - 1) >= 0);
+        CHECK_STRING(text, expected);
+}
+
 /* ---------------------------------------------------------------------------------------------------- cases ---- */
 
 static void run_nothing_passed(void) {
@@ -362,34 +467,35 @@ static void run_put_over_leftovers(void) {
         libluo_store_free(store);
 }
 
+/* A socket that listens, as a socket unit passes it */
+static void pass_listening_socket(int number) {
+        REQUIRE(socket(AF_UNIX, SOCK_STREAM, 0) == number);
+        REQUIRE(bind(number, (struct sockaddr *) &(struct sockaddr_un) { .sun_family = AF_UNIX },
+                        sizeof(sa_family_t)) == 0);
+        REQUIRE(listen(number, 1) == 0);
+}
+
 static void run_limit(void) {
         libluo_store *store;
-        int fd;
+        int fds[2];
+        pid_t pid;
 
         start_manager();
         give_room("2");
-
-        /* A socket that listens is not from the store; it does not count */
-        fd = socket(AF_UNIX, SOCK_STREAM, 0);
-        REQUIRE(fd == 3);
-        REQUIRE(bind(fd, (struct sockaddr *) &(struct sockaddr_un) { .sun_family = AF_UNIX },
-                        sizeof(sa_family_t)) == 0);
-        REQUIRE(listen(fd, 1) == 0);
+        pass_listening_socket(3); /* is not from the store */
         pass_memfd(4, "one");
         pass_fds("2", "socket:one~1");
+        REQUIRE(pipe2(fds, O_CLOEXEC) == 0);
+        pid = start_fd_store(2, high(fds[1]));
+        CHECK_EQUAL(libluo_internal_notify("FDSTORE=1\nFDNAME=one~1", 4), 0);
         store = open_store();
 
         CHECK_EQUAL(libluo_store_put_data(store, "one", "two", 3, 0),
-                0); /* there is room for both for a moment */
-        CHECK_MESSAGE("FDSTORE=1\nFDNAME=one~2", true);
-        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=one~1", false);
-        CHECK_MESSAGE("FDSTORE=1\nFDNAME=one", true);
-        CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=one~2", false);
+                0); /* for a moment there is room for both */
         CHECK_EQUAL(libluo_store_put_data(store, "two", "2", 1, 0), 0);
-        CHECK_MESSAGE("FDSTORE=1\nFDNAME=two", true);
         CHECK_EQUAL(libluo_store_put_data(store, "one", "three", 5, 0), -ENOBUFS);
-        check_no_message();
         check_data(store, "one", "two");
+        check_stored(pid, fds[0], "one two .");
         libluo_store_free(store);
 }
 
@@ -444,20 +550,79 @@ static void run_no_room(void) {
         libluo_store_free(store);
 }
 
-/* What may be from a socket unit takes no room of the fd store's */
+/* What may be of a socket unit takes no room, and what the service has stored itself does: the manager knows */
 static void run_room_for_sockets(void) {
         libluo_store *store;
-        int fd;
+        int fds[2];
+        pid_t pid;
+
+        start_manager();
+        give_room("3");
+        for (int fd = 3; fd < 5; fd++)
+                REQUIRE(socket(AF_UNIX, SOCK_DGRAM, 0) == fd);
+        pass_fds("2", "one:two");
+        REQUIRE(pipe2(fds, O_CLOEXEC) == 0);
+
+        /* Both are from the store */
+        pid = start_fd_store(3, high(dup(fds[1])));
+        CHECK_EQUAL(libluo_internal_notify("FDSTORE=1\nFDNAME=one", 3), 0);
+        CHECK_EQUAL(libluo_internal_notify("FDSTORE=1\nFDNAME=two", 4), 0);
+        REQUIRE(libluo_store_open(LIBLUO_STORE_KEEP_ENVIRONMENT | LIBLUO_STORE_LEAVE_FOREIGN, &store) == 0);
+        CHECK_EQUAL(libluo_store_put_data(store, "a", "1", 1, 0), 0);
+        CHECK_EQUAL(libluo_store_put_data(store, "b", "1", 1, 0), -ENOBUFS);
+        CHECK_EQUAL(libluo_store_put_fd(store, "one", manager_fd, 0), -ENOBUFS); /* nor is it replaced */
+        CHECK_EQUAL(libluo_store_count(store), 3);
+        check_stored(pid, fds[0], "one two a .");
+        libluo_store_free(store);
+
+        /* None is */
+        pid = start_fd_store(3, high(dup(fds[1])));
+        store = open_store();
+        CHECK_EQUAL(libluo_store_put_data(store, "a", "1", 1, 0), 0);
+        CHECK_EQUAL(libluo_store_put_data(store, "b", "1", 1, 0), 0);
+        CHECK_EQUAL(libluo_store_put_data(store, "c", "1", 1, 0), 0);
+        CHECK_EQUAL(libluo_store_put_data(store, "d", "1", 1, 0), -ENOBUFS);
+        check_stored(pid, fds[0], "a b c .");
+        libluo_store_free(store);
+}
+
+/* A connection of Accept=yes, say, that is to live through restarts */
+static void run_put_foreign(void) {
+        libluo_store_entry e;
+        libluo_store *store;
+        int fds[2];
+        pid_t pid;
 
         start_manager();
         give_room("1");
-        fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-        REQUIRE(fd == 3);
-        pass_fds("1", "datagrams");
+        REQUIRE(socket(AF_UNIX, SOCK_STREAM, 0) == 3);
+        pass_fds("1", "connection");
         store = open_store();
-        CHECK_EQUAL(libluo_store_put_data(store, "state", "x", 1, 0), 0);
-        CHECK_MESSAGE("FDSTORE=1\nFDNAME=state", true);
-        CHECK_EQUAL(libluo_store_put_data(store, "state", "y", 1, 0), -ENOBUFS);
+        CHECK_EQUAL(libluo_store_put_fd(store, "other", 3, 0), -EEXIST);
+        check_no_message();
+        CHECK_EQUAL(libluo_store_put_fd(store, "connection", 3, 0), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=connection", true);
+        CHECK_EQUAL(libluo_store_get_entry(store, 0, &e, sizeof(e)), 0);
+        CHECK_EQUAL(e.flags, 0);
+        CHECK_EQUAL(libluo_store_put_fd(store, "connection", 3, 0), 0); /* it is known to be there now */
+        CHECK_EQUAL(libluo_store_put_fd(store, "connection", 3, LIBLUO_STORE_ADD), 0);
+        CHECK_EQUAL(libluo_store_put_data(store, "data", "x", 1, 0), -ENOBUFS);
+        check_no_message();
+        libluo_store_free(store);
+
+        /* One of two, and no room for it */
+        REQUIRE(socket(AF_UNIX, SOCK_STREAM, 0) == 3 && socket(AF_UNIX, SOCK_STREAM, 0) == 4);
+        pass_fds("2", "connection:connection");
+        REQUIRE(pipe2(fds, O_CLOEXEC) == 0);
+        pid = start_fd_store(0, high(dup(fds[1])));
+        store = open_store();
+        CHECK_EQUAL(libluo_store_put_fd(store, "connection", 3, 0), -ENOTUNIQ);
+        CHECK_EQUAL(libluo_store_put_fd(store, "connection", 3, LIBLUO_STORE_ADD), -ENOBUFS);
+        check_stored(pid, fds[0], ".");
+        pid = start_fd_store(1, high(dup(fds[1])));
+        CHECK_EQUAL(libluo_store_put_fd(store, "connection", 3, LIBLUO_STORE_ADD), 0);
+        CHECK_EQUAL(libluo_store_put_fd(store, "connection", 4, LIBLUO_STORE_ADD), -ENOBUFS);
+        check_stored(pid, fds[0], "connection .");
         libluo_store_free(store);
 }
 
@@ -732,24 +897,6 @@ static void run_leave_foreign(void) {
         CHECK(fcntl(5, F_GETFD) < 0);
 }
 
-/* A service manager that reads all there is. */
-static pid_t start_reader(void) {
-        pid_t pid = fork();
-
-        REQUIRE(pid >= 0);
-        if (pid == 0) {
-                struct pollfd p = { .fd = manager_fd, .events = POLLIN };
-                char text[512];
-                int fd;
-
-                while (poll(&p, 1, -1) > 0)
-                        while (receive(text, &fd))
-                                close_fd(fd);
-                _exit(1);
-        }
-        return pid;
-}
-
 /* FileDescriptorName=web~1 is not what libluo has named, and not libluo's to close */
 static void run_leave_foreign_names(void) {
         libluo_store_entry e;
@@ -794,93 +941,6 @@ static void run_offset(void) {
         CHECK_STRING(text, "hello");
         close_fd(fd);
         libluo_store_free(store);
-}
-
-static useconds_t close_usec = 1000;
-
-static void *close_later(void *fd) {
-        (void) usleep(close_usec);
-        close_fd((int) (intptr_t) fd);
-        return NULL;
-}
-
-/* systemd closes what was stored in another process, which takes its time */
-static void close_elsewhere(int fd) {
-        pthread_t thread;
-
-        REQUIRE(pthread_create(&thread, NULL, close_later, (void *) (intptr_t) fd) == 0);
-        REQUIRE(pthread_detach(thread) == 0);
-}
-
-/*
- * A service manager with room for so many entries: the names that it has at the end, in order, are written to out_fd
- * when "END=1" comes.
- */
-static pid_t start_fd_store(size_t maximum, int out_fd) {
-        enum { MAXIMUM = 8 };
-        char names[MAXIMUM][64] = {};
-        int fds[MAXIMUM];
-        size_t n = 0;
-        pid_t pid;
-
-        REQUIRE(maximum <= MAXIMUM);
-        pid = fork();
-        REQUIRE(pid >= 0);
-        if (pid > 0)
-                return pid;
-
-        for (;;) {
-                struct pollfd p = { .fd = manager_fd, .events = POLLIN };
-                char text[512], *name;
-                int fd;
-
-                REQUIRE(poll(&p, 1, -1) == 1 && receive(text, &fd));
-                name = strstr(text, "FDNAME=");
-                name = name ? name + strlen("FDNAME=") : text;
-                name[strcspn(name, "\n")] = 0;
-                if (strncmp(text, "FDSTORE=1", strlen("FDSTORE=1")) == 0) {
-                        bool same = false;
-
-                        for (size_t i = 0; i < n; i++)
-                                same = same || libluo_internal_same_description(fds[i], fd);
-                        if (!same && n < maximum) {
-                                REQUIRE(strlen(name) < sizeof(names[n]));
-                                strcpy(names[n], name);
-                                fds[n++] = fd;
-                                continue;
-                        }
-                        close_elsewhere(fd);
-                        continue;
-                } else if (strncmp(text, "FDSTOREREMOVE=1", strlen("FDSTOREREMOVE=1")) == 0) {
-                        size_t kept = 0;
-
-                        for (size_t i = 0; i < n; i++)
-                                if (strcmp(names[i], name) == 0)
-                                        close_elsewhere(fds[i]);
-                                else {
-                                        memmove(names[kept], names[i], sizeof(names[i]));
-                                        fds[kept++] = fds[i];
-                                }
-                        n = kept;
-                } else if (strcmp(text, "END=1") == 0) {
-                        for (size_t i = 0; i < n; i++)
-                                (void) dprintf(out_fd, "%s ", names[i]);
-                        (void) dprintf(out_fd, ".");
-                        _exit(0);
-                }
-                close_fd(fd);
-        }
-}
-
-/* What is in the fd store, from its oldest entry on, when it ends */
-static void check_stored(pid_t pid, int in_fd, const char *expected) {
-        char text[512] = "";
-        int status;
-
-        CHECK_EQUAL(libluo_notify("END=1"), 0);
-        REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);
-        CHECK(read(in_fd, text, sizeof(text) - 1) >= 0);
-        CHECK_STRING(text, expected);
 }
 
 /* A process that knows nothing of what others have put since the start, with a store that has just enough room */
@@ -947,6 +1007,15 @@ static void run_shared(void) {
         CHECK_EQUAL(libluo_store_put_fd(store, "socket", socket_fd, 0), 0);
         CHECK_EQUAL(libluo_store_put_fd(store, "socket", socket_fd, 0), 0);
         check_stored(pid, fds[0], "socket .");
+        libluo_store_free(store);
+
+        /* But not in the place of another one, as it cannot be stored twice */
+        pid = start_fd_store(3, high(dup(fds[1])));
+        REQUIRE(libluo_store_open(LIBLUO_STORE_SHARED, &store) == 0);
+        CHECK_EQUAL(libluo_store_put_fd(store, "socket", socket_fd, 0), 0);
+        CHECK_EQUAL(libluo_store_put_fd(store, "socket", manager_fd, LIBLUO_STORE_ADD), 0);
+        CHECK_EQUAL(libluo_store_put_fd(store, "socket", socket_fd, 0), -ENOTUNIQ);
+        check_stored(pid, fds[0], "socket socket .");
         libluo_store_free(store);
 
         /* One that takes nothing at all (NotifyAccess=) */
@@ -1340,6 +1409,7 @@ IN_CHILD(put_again)
 IN_CHILD(limit)
 IN_CHILD(no_room)
 IN_CHILD(room_for_sockets)
+IN_CHILD(put_foreign)
 IN_CHILD(put_own)
 IN_CHILD(remove_in_order)
 IN_CHILD(last_generation)
@@ -1376,6 +1446,7 @@ static const struct test_case cases[] = {
         { "the limit of the fd store", test_limit },
         { "no fd store", test_no_room },
         { "sockets that are not from the fd store", test_room_for_sockets },
+        { "storing what a socket unit has passed", test_put_foreign },
         { "putting and removing by what the store has", test_put_own },
         { "the order of removing", test_remove_in_order },
         { "the last generation", test_last_generation },
