@@ -227,6 +227,18 @@ int libluo_internal_notify_barrier_fd(uint64_t timeout_usec);
 int libluo_internal_notify_ask_room(size_t n);
 
 /*
+ * store.c: how many file descriptors the service manager has passed to this process, 0 if they are for another one.
+ * Returns 0 or -EBADMSG.
+ */
+int libluo_internal_count_passed(uint64_t *ret);
+
+/*
+ * store.c: splits "state~1f" into the name of an entry and the generation that the store has given it; anything else is
+ * a name of generation 0. Returns the name's length.
+ */
+size_t libluo_internal_parse_generation(const char *fdname, uint64_t *ret_generation);
+
+/*
  * manager-client.c: calls a method of io.systemd.LiveUpdate, again as long as the device is in use, until a time. kind
  * may be NULL. Returns the session, -EOPNOTSUPP if there is nobody who would give sessions to this process, -ENOENT,
  * -EEXIST, -ENOSPC, -EBUSY, -EINVAL, -EACCES as the interface has it, or -ECOMM, -EMFILE, -ENFILE, -ENOMEM, -EPROTO,

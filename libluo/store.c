@@ -215,8 +215,7 @@ static int duplicate(int fd) {
 
 /* ------------------------------------------------------------------------------------------- what is passed ---- */
 
-/* Splits "state~1f" into name and generation; anything else is a name of generation 0. Returns the name's length. */
-static size_t parse_generation(const char *fdname, uint64_t *ret_generation) {
+size_t libluo_internal_parse_generation(const char *fdname, uint64_t *ret_generation) {
         const char *tilde = strrchr(fdname, '~'), *digits = tilde ? tilde + 1 : NULL;
         size_t n = tilde ? strspn(digits, "0123456789abcdef") : 0;
 
@@ -265,6 +264,18 @@ static bool is_this_process(void) {
                 same = st.st_ino == id;
         close_fd(fd);
         return same;
+}
+
+int libluo_internal_count_passed(uint64_t *ret) {
+        uint64_t pid;
+
+        if (!getenv("LISTEN_FDS") || !number_from_environment("LISTEN_PID", &pid) ||
+                pid != (uint64_t) getpid() || !is_this_process()) {
+                *ret = 0;
+                return 0;
+        }
+
+        return number_from_environment("LISTEN_FDS", ret) ? 0 : -EBADMSG;
 }
 
 /*
@@ -343,7 +354,7 @@ static int read_passed(libluo_store *s, uint64_t n_fds, const char *names, bool 
                         return -ENOMEM;
                 }
 
-                e->name[parse_generation(e->name, &e->generation)] = 0;
+                e->name[libluo_internal_parse_generation(e->name, &e->generation)] = 0;
                 foreign = foreign && may_be_foreign(e, leave_foreign);
                 e->foreign = foreign;
                 add_entry(s, e);
@@ -377,9 +388,9 @@ static void take_over(libluo_store *s, bool leave_foreign) {
                 LIBLUO_STORE_SHARED)
 
 LIBLUO_PUBLIC int libluo_store_open(uint32_t flags, libluo_store **ret_store) {
-        uint64_t pid, n_fds = 0;
         libluo_store *s;
-        int r = 0;
+        uint64_t n_fds;
+        int r;
 
         if (!ret_store || flags & ~OPEN_FLAGS)
                 return -EINVAL;
@@ -394,12 +405,9 @@ LIBLUO_PUBLIC int libluo_store_open(uint32_t flags, libluo_store **ret_store) {
                 s->off = !(flags & (LIBLUO_STORE_ANY_ROOM | LIBLUO_STORE_SHARED));
         }
 
-        /* For another process: there is nothing for this one */
-        if (getenv("LISTEN_FDS") && number_from_environment("LISTEN_PID", &pid) &&
-                pid == (uint64_t) getpid() && is_this_process())
-                r = number_from_environment("LISTEN_FDS", &n_fds)
-                        ? read_passed(s, n_fds, getenv("LISTEN_FDNAMES"), flags & LIBLUO_STORE_LEAVE_FOREIGN)
-                        : -EBADMSG;
+        r = libluo_internal_count_passed(&n_fds);
+        if (r >= 0)
+                r = read_passed(s, n_fds, getenv("LISTEN_FDNAMES"), flags & LIBLUO_STORE_LEAVE_FOREIGN);
         if (r >= 0)
                 r = find_outdated(s);
         if (r < 0) {

@@ -37,6 +37,13 @@ struct file {
         bool is_stored;
 };
 
+/* What the service manager has passed, and is not for luo-keep but for the program. */
+struct passed {
+        int *fds;
+        size_t n;
+        char *names; /* as in $LISTEN_FDNAMES */
+};
+
 /* What the command line says. */
 struct arguments {
         struct memory *memories;
@@ -98,14 +105,16 @@ int file_save(libluo_store *store, const struct file *file, bool *ret_is_saved);
 /* file.c: removes what was saved from its path. */
 int file_drop(const struct file *file);
 
-/* pass.c: how many of the passed file descriptors are not for luo-keep, but for the program. */
-size_t pass_count(const libluo_store *store, const struct arguments *arguments);
+/* pass.c: duplicates what is for the program, before a store is opened, which would let go of some of it. */
+int pass_take(const struct arguments *arguments, struct passed *passed);
+
+void pass_done(struct passed *passed);
 
 /*
- * pass.c: passes them on, under the numbers from 3 up, and after them the memories. The store is of no use afterwards:
- * its file descriptors were in the way.
+ * pass.c: passes it on, under the numbers from 3 up, and after it the memories. The store is of no use afterwards: its
+ * file descriptors were in the way.
  */
-int pass_on(const libluo_store *store, const struct arguments *arguments);
+int pass_on(const struct arguments *arguments, const struct passed *passed);
 
 /* pass.c: looks whether file descriptors were passed to another process, and not to this one. */
 int pass_check(void);

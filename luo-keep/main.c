@@ -415,14 +415,14 @@ static int reserve(const struct arguments *arguments, libluo_store *store) {
  * before that has lost nothing. The mark is for --save, which also runs when a start went wrong, and is not told how
  * far it came: what somebody else has at the path must not replace what is stored.
  */
-static int provide(const struct arguments *arguments, libluo_store *store) {
-        int n_passed = (int) pass_count(store, arguments), r;
+static int provide(const struct arguments *arguments, const struct passed *passed, libluo_store *store) {
+        int r;
 
         r = reserve(arguments, store);
         for (size_t i = 0; i < arguments->n_memories && r == 0; i++)
                 r = memory_provide(&arguments->memories[i]);
         for (size_t i = 0; i < arguments->n_memories && r == 0; i++)
-                r = memory_link(&arguments->memories[i], FIRST_PASSED_FD + n_passed + (int) i);
+                r = memory_link(&arguments->memories[i], FIRST_PASSED_FD + (int) passed->n + (int) i);
         for (size_t i = 0; i < arguments->n_files && r == 0; i++)
                 r = file_restore(store, &arguments->files[i]);
         for (size_t i = 0; i < arguments->n_files && r == 0; i++)
@@ -432,7 +432,8 @@ static int provide(const struct arguments *arguments, libluo_store *store) {
         return r == 0 ? reserve(arguments, store) : r;
 }
 
-static int become_program(const struct arguments *arguments, libluo_store *store) {
+static int become_program(
+        const struct arguments *arguments, const struct passed *passed, libluo_store *store) {
         struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
         char *path;
         int r;
@@ -445,9 +446,9 @@ static int become_program(const struct arguments *arguments, libluo_store *store
         (void) sigaction(SIGXFSZ, &ignore, &before);
         r = check(arguments, store);
         if (r == 0)
-                r = provide(arguments, store);
+                r = provide(arguments, passed, store);
         if (r == 0)
-                r = pass_on(store, arguments);
+                r = pass_on(arguments, passed);
         (void) sigaction(SIGXFSZ, &before, NULL);
         if (r == 0) {
                 /* Not execv(2), which has no shell for scripts without "#!" */
@@ -461,6 +462,7 @@ static int become_program(const struct arguments *arguments, libluo_store *store
 
 int main(int argc, char *argv[]) {
         struct arguments arguments = {};
+        struct passed passed = {};
         libluo_store *store;
         int status, r;
 
@@ -480,6 +482,11 @@ int main(int argc, char *argv[]) {
         if (status != 0)
                 goto finish;
 
+        if (!arguments.save)
+                status = pass_take(&arguments, &passed);
+        if (status != 0)
+                goto finish;
+
         /* systemd before 254 says to nobody how much room there is: ask_room() finds out */
         r = libluo_store_open(LIBLUO_STORE_KEEP_ENVIRONMENT | LIBLUO_STORE_ANY_ROOM, &store);
         if (r < 0) {
@@ -487,10 +494,11 @@ int main(int argc, char *argv[]) {
                 goto finish;
         }
 
-        status = arguments.save ? save(&arguments, store) : become_program(&arguments, store);
+        status = arguments.save ? save(&arguments, store) : become_program(&arguments, &passed, store);
         libluo_store_free(store);
 
 finish:
+        pass_done(&passed);
         free(arguments.memories);
         free(arguments.files);
         return status;

@@ -2,102 +2,170 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "internal.h"
 #include "keep.h"
 
-static bool is_own(const struct arguments *arguments, const char *name) {
+/* What has this name in $LISTEN_FDNAMES: by the name alone, whatever the store has made of it. */
+static bool is_own(const struct arguments *arguments, const char *fdname) {
+        uint64_t generation;
+        size_t length = libluo_internal_parse_generation(fdname, &generation);
+
         for (size_t i = 0; i < arguments->n_memories; i++)
-                if (strcmp(arguments->memories[i].name, name) == 0)
+                if (strlen(arguments->memories[i].name) == length &&
+                        memcmp(arguments->memories[i].name, fdname, length) == 0)
                         return true;
         for (size_t i = 0; i < arguments->n_files; i++)
-                if (strcmp(arguments->files[i].name, name) == 0)
+                if (strlen(arguments->files[i].name) == length &&
+                        memcmp(arguments->files[i].name, fdname, length) == 0)
                         return true;
 
         return false;
 }
 
-/* The next entry for the program from *i on. */
-static bool next_passed(
-        const libluo_store *store, const struct arguments *arguments, size_t *i, libluo_store_entry *ret) {
+/* A duplicate that is not in the way of those that are passed on. Returns 0 or a negative errno. */
+static int take(struct passed *passed, int fd, int lowest_fd) {
+        int *larger;
 
-        while (libluo_store_get_entry(store, (*i)++, ret, sizeof(*ret)) >= 0)
-                if (!is_own(arguments, ret->name))
-                        return true;
+        larger = reallocarray(passed->fds, passed->n + 1, sizeof(int));
+        if (!larger)
+                return -ENOMEM;
+        passed->fds = larger;
 
-        return false;
+        fd = fcntl(fd, F_DUPFD_CLOEXEC, lowest_fd);
+        if (fd < 0)
+                return errno == EINVAL ? -EMFILE : -errno; /* EINVAL: that number is over the limit */
+
+        passed->fds[passed->n++] = fd;
+        return 0;
 }
 
-size_t pass_count(const libluo_store *store, const struct arguments *arguments) {
-        libluo_store_entry entry;
-        size_t n = 0;
+/* Takes those that are not luo-keep's. Returns 0 or a negative errno. */
+static int take_all(
+        const struct arguments *arguments, struct passed *passed, uint64_t n_fds, FILE *names_file) {
+        int lowest_fd = FIRST_PASSED_FD + (int) n_fds + (int) arguments->n_memories;
+        const char *names = getenv("LISTEN_FDNAMES");
 
-        for (size_t i = 0; next_passed(store, arguments, &i, &entry);)
-                n++;
-        return n;
+        for (int i = 0; i < (int) n_fds; i++) {
+                char *name = names ? strndup(names, strcspn(names, ":"))
+                                   : strdup("unknown"); /* as libsystemd does */
+                bool own;
+                int r;
+
+                if (!name)
+                        return -ENOMEM;
+                own = is_own(arguments, name);
+                if (!own)
+                        fprintf(names_file, "%s%s", passed->n > 0 ? ":" : "", name);
+                free(name);
+
+                r = own ? 0 : take(passed, FIRST_PASSED_FD + i, lowest_fd);
+                if (r < 0)
+                        return r;
+
+                /* Too few names libluo_store_open() tells */
+                if (names) {
+                        names += strcspn(names, ":");
+                        names += *names == ':';
+                }
+        }
+
+        return 0;
 }
 
-/* Sockets and what the program has stored itself. LISTEN_PID remains: execve(2) does not change who this is. */
-static int set_environment(const libluo_store *store, const struct arguments *arguments, size_t n_passed) {
-        const char *separator = "";
-        char number[32], *names = NULL;
-        libluo_store_entry entry;
+int pass_take(const struct arguments *arguments, struct passed *passed) {
+        uint64_t n_fds;
         size_t size;
         FILE *f;
         int r;
 
-        if (n_passed == 0) {
+        r = libluo_internal_count_passed(&n_fds);
+        for (uint64_t i = 0; r >= 0 && i < n_fds; i++)
+                if (fcntl(FIRST_PASSED_FD + (int) i, F_GETFD) < 0)
+                        r = -EBADMSG;
+        if (r < 0)
+                return fail("the fd store: %s", libluo_strerror(r));
+
+        f = open_memstream(&passed->names, &size);
+        r = f ? take_all(arguments, passed, n_fds, f) : -ENOMEM;
+        if (f && fclose(f) != 0)
+                r = -ENOMEM;
+        return r < 0 ? fail("cannot pass on the file descriptors: %s", strerror(-r)) : 0;
+}
+
+void pass_done(struct passed *passed) {
+        for (size_t i = 0; i < passed->n; i++)
+                close_fd(passed->fds[i]);
+        free(passed->fds);
+        free(passed->names);
+}
+
+static int set_number(const char *variable, uint64_t value) {
+        char number[32];
+
+        (void) snprintf(number, sizeof(number), "%" PRIu64, value);
+        return setenv(variable, number, 1) < 0 ? -errno : 0;
+}
+
+/* The program is to know of the room that luo-keep leaves it. */
+static int set_room(const struct arguments *arguments) {
+        uint64_t n_own = arguments->n_memories + arguments->n_files, maximum;
+        const char *text = getenv("FDSTORE");
+        char *end;
+
+        if (!text || *text < '0' || *text > '9')
+                return 0;
+
+        errno = 0;
+        maximum = strtoull(text, &end, 10);
+        return errno != 0 || *end ? 0 : set_number("FDSTORE", maximum > n_own ? maximum - n_own : 0);
+}
+
+/* Sockets and what the program has stored itself. LISTEN_PID remains: execve(2) does not change who this is. */
+static int set_environment(const struct arguments *arguments, const struct passed *passed) {
+        int r;
+
+        if (passed->n == 0) {
                 (void) unsetenv("LISTEN_PID");
                 (void) unsetenv("LISTEN_PIDFDID");
                 (void) unsetenv("LISTEN_FDS");
                 (void) unsetenv("LISTEN_FDNAMES");
-                return 0;
+        } else {
+                r = set_number("LISTEN_FDS", passed->n);
+                if (r >= 0 && setenv("LISTEN_FDNAMES", passed->names, 1) < 0)
+                        r = -errno;
+                if (r < 0)
+                        return r;
         }
 
-        f = open_memstream(&names, &size);
-        if (!f)
-                return -ENOMEM;
-        for (size_t i = 0; next_passed(store, arguments, &i, &entry);) {
-                fprintf(f, "%s%s", separator, entry.name);
-                separator = ":";
-        }
-        if (fclose(f) != 0) {
-                free(names);
-                return -ENOMEM;
-        }
-
-        (void) snprintf(number, sizeof(number), "%zu", n_passed);
-        r = setenv("LISTEN_FDS", number, 1) < 0 || setenv("LISTEN_FDNAMES", names, 1) < 0 ? -errno : 0;
-        free(names);
-        return r;
+        return set_room(arguments);
 }
 
-int pass_on(const libluo_store *store, const struct arguments *arguments) {
-        size_t n_passed = pass_count(store, arguments), n = n_passed + arguments->n_memories, done = 0;
+int pass_on(const struct arguments *arguments, const struct passed *passed) {
+        size_t n = passed->n + arguments->n_memories;
         int end = FIRST_PASSED_FD + (int) n, *fds, r = 0;
-        libluo_store_entry entry;
 
         fds = calloc(n + 1, sizeof(int));
         if (!fds)
                 return fail("%s", strerror(ENOMEM));
 
         /* Out of the way first: each may have a number that another one is to get */
-        for (size_t i = 0; next_passed(store, arguments, &i, &entry); done++) {
-                fds[done] = fcntl(entry.fd, F_DUPFD_CLOEXEC, end);
-                if (fds[done] < 0)
-                        r = -errno;
-        }
-        for (size_t i = 0; i < arguments->n_memories; i++, done++) {
-                fds[done] = fcntl(arguments->memories[i].fd, F_DUPFD_CLOEXEC, end);
-                if (fds[done] < 0)
-                        r = -errno;
-        }
+        for (size_t i = 0; i < n; i++)
+                if (i < passed->n)
+                        fds[i] = passed->fds[i];
+                else {
+                        fds[i] = fcntl(arguments->memories[i - passed->n].fd, F_DUPFD_CLOEXEC, end);
+                        if (fds[i] < 0)
+                                r = -errno;
+                }
 
         if (r >= 0)
-                r = set_environment(store, arguments, n_passed);
+                r = set_environment(arguments, passed);
         for (size_t i = 0; i < n && r >= 0; i++)
                 if (dup2(fds[i], FIRST_PASSED_FD + (int) i) < 0)
                         r = -errno;
