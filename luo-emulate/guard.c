@@ -13,6 +13,7 @@
 #include "guard.h"
 #include "internal.h"
 #include "process.h"
+#include "signals.h"
 
 /* Those that end the emulator, which it answers with the program's end, and the one that says that it has ended. */
 static void handled_signals(sigset_t *ret) {
@@ -83,6 +84,6 @@ int guard_wait(struct guard *guard) {
 
         process_kill_descendants();
         fprintf(stderr, "luo-emulate: was killed by SIG%s, and so is the program.\n",
-                sigabbrev_np(WTERMSIG(status)));
+                signal_to_string(WTERMSIG(status)));
         return 128 + WTERMSIG(status);
 }

@@ -15,6 +15,7 @@
 #include "internal.h"
 #include "listen-stream.h"
 #include "service-manager.h"
+#include "signals.h"
 #include "standard-fds.h"
 #include "supervisor.h"
 
@@ -130,29 +131,6 @@ static int add_listen_stream(char *address) {
                         "not an address: \"/PATH\", \"@NAME\", \"PORT\", \"IPV4:PORT\" or \"[IPV6]:PORT\"");
 
         return add_to_list("--listen-stream", address, &arg_unit.listen_streams, &arg_unit.n_listen_streams);
-}
-
-/* By name, with or without "SIG", or by number. */
-static bool parse_signal(const char *text, int *ret) {
-        unsigned long number = 0;
-
-        if (parse_unsigned(text, _NSIG - 1, &number) && sigabbrev_np((int) number)) {
-                *ret = (int) number;
-                return true;
-        }
-
-        if (strncmp(text, "SIG", strlen("SIG")) == 0)
-                text += strlen("SIG");
-        for (int i = 1; i < _NSIG; i++) {
-                const char *name = sigabbrev_np(i);
-
-                if (name && strcmp(name, text) == 0) {
-                        *ret = i;
-                        return true;
-                }
-        }
-
-        return false;
 }
 
 static int check_options(void) {
@@ -295,7 +273,7 @@ static int parse_arguments(int argc, char *argv[]) {
                         arg_plan.driver = optarg;
                         break;
                 case ARG_STOP:
-                        if (!parse_signal(optarg, &arg_plan.stop_signal))
+                        if (!signal_parse(optarg, &arg_plan.stop_signal))
                                 return usage_error("--stop", optarg, "not a signal");
                         break;
                 case ARG_STOP_POST:

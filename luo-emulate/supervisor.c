@@ -26,6 +26,7 @@
 #include "internal.h"
 #include "process.h"
 #include "service-manager.h"
+#include "signals.h"
 #include "supervisor.h"
 
 /* How often closed sessions are looked for while nobody asks for anything. */
@@ -123,7 +124,7 @@ static void stop(struct supervisor *s) {
 
         trace_begin(&s->trace);
         trace_word(&s->trace, "event", "stop");
-        trace_word(&s->trace, "signal", sigabbrev_np(s->plan->stop_signal));
+        trace_word(&s->trace, "signal", signal_to_string(s->plan->stop_signal));
         trace_end(&s->trace);
 
         process_signal_descendants(s->plan->stop_signal);
@@ -269,7 +270,7 @@ static void stop_timed_out(struct supervisor *s) {
         else
                 tell(s, "%s did not end within %" PRIu64 " s of SIG%s, and was killed",
                         is_main ? "the program" : "a process of the program",
-                        s->plan->stop_timeout_usec / USEC_PER_SEC, sigabbrev_np(s->plan->stop_signal));
+                        s->plan->stop_timeout_usec / USEC_PER_SEC, signal_to_string(s->plan->stop_signal));
         end_start(s, BOOT_ENDED_BY_EXIT, 128 + SIGKILL);
 }
 
