@@ -36,7 +36,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case EFAULT:
                 return "an address passed to the kernel is not accessible";
         case EFBIG:
-                return "the file is too large to be preserved";
+                return "the file is too large to be preserved, or over the limit of file sizes (LimitFSIZE=)";
         case EINVAL:
                 return "an argument is not valid";
         case EIO:
