@@ -303,7 +303,7 @@ static json_object *read_answer(const char *name) {
                         free(line);
                         return value;
                 }
-                if (json_object_object_get_ex(message, "error", &value)) {
+                if (name && json_object_object_get_ex(message, "error", &value)) {
                         (void) fail("QEMU refuses \"%s\": %s", name,
                                 json_object_object_get_ex(value, "desc", &value)
                                         ? json_object_get_string(value)
