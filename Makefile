@@ -9,7 +9,7 @@ DESTDIR =
 STEPS = 120
 WHAT = all
 
-.PHONY: all install demo compare check check-quick check-long check-series walk fuzz bench format clean \
+.PHONY: all install demo demo-vm compare check check-quick check-long check-series walk fuzz bench format clean \
 	clean-cache versions help
 
 all: ## build libluo and luoctl natively into build/
@@ -20,6 +20,9 @@ install: ## build for use, and install below PREFIX=/usr/local (DESTDIR=: below 
 
 demo: ## three services live through two kexecs in a VM (IMAGE=stock: the same with stock systemd)
 	@demo/run $(IMAGE)
+
+demo-vm: ## a virtual machine with Linux in it lives through two kexecs of its host (IMAGE=stock: with stock systemd)
+	@demo/run-vm $(IMAGE)
 
 compare: ## what comes back over kexecs with stock and with patched systemd, case by case
 	@tests/system/check-comparison
