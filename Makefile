@@ -9,7 +9,7 @@ DESTDIR =
 STEPS = 120
 WHAT = all
 
-.PHONY: all install demo demo-vm compare check check-quick check-long check-series walk fuzz bench format clean \
+.PHONY: all install image demo demo-vm compare check check-quick check-long check-series walk fuzz bench format clean \
 	clean-cache versions help
 
 all: ## build libluo and luoctl natively into build/
@@ -18,7 +18,10 @@ all: ## build libluo and luoctl natively into build/
 install: ## build for use, and install below PREFIX=/usr/local (DESTDIR=: below that folder instead of /)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install
 
-demo: ## three services live through two kexecs in a VM (IMAGE=stock: the same with stock systemd)
+image: ## a disk image for UEFI, with the patched systemd: build/libluo.raw
+	@scripts/build-disk --copy build/libluo.raw
+
+demo: ## three services live through two kexecs in a VM (IMAGE=stock: with stock systemd; IMAGE=disk: the disk image)
 	@demo/run $(IMAGE)
 
 demo-vm: ## a virtual machine with Linux in it lives through two kexecs of its host (IMAGE=stock: with stock systemd)
@@ -33,7 +36,7 @@ check: ## all tests
 check-quick: ## the tests that need no VM
 	@scripts/check --quick
 
-check-long: ## what takes too long for each change: all sweeps of memory limits, further initrds
+check-long: ## what takes too long for each change: sweeps of memory limits, further initrds, disk images
 	@scripts/check --long
 
 check-series: ## build systemd with each patch in turn, and run its own unit tests (what changed; hours the first time)
