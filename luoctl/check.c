@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "check-kernel.h"
 #include "fd-store.h"
 #include "judge.h"
 #include "luoctl.h"
@@ -352,6 +353,13 @@ int command_check(const struct arguments *arguments) {
         size_t n_stores, n_kept = 0;
         int r;
 
+        if (arguments->kernel) {
+                if (arguments->n_operands > 0 || arguments->all || arguments->process > 0)
+                        return usage_error("--kernel cannot be combined with units, --all or --process");
+                return check_kernel(arguments);
+        }
+        if (*arguments->root)
+                return usage_error("--root has a meaning for --kernel only");
         if (arguments->process > 0) {
                 if (arguments->n_operands > 0 || arguments->all)
                         return usage_error("--process cannot be combined with units");

@@ -29,6 +29,7 @@ enum {
         OPTION_ROOT = 1 << 11,
         OPTION_QUIET = 1 << 12,
         OPTION_CHANGE_OWNER = 1 << 13,
+        OPTION_KERNEL = 1 << 14,
 };
 
 static const struct {
@@ -43,6 +44,7 @@ static const struct {
         { OPTION_NO_LEGEND, "no-legend", NULL, "Print neither column headers nor a summary" },
         { OPTION_ALL, "all", NULL, "Also what is lost by design, see luoctl(1) (-a)" },
         { OPTION_PROCESS, "process", "PID", "The file descriptors of a process instead" },
+        { OPTION_KERNEL, "kernel", "FILE", "Whether this kernel understands what the running one hands over" },
         { OPTION_SESSION, "session", "FD", "The session's file descriptor (3)" },
         { OPTION_FD, "fd", "FD", "This file descriptor instead of FILE" },
         { OPTION_MEMFD, "memfd", NULL, "Preserve a copy of the content, in a new memfd" },
@@ -70,8 +72,8 @@ static const struct command {
         { "show", "UNIT", "Show the fd store of a unit, and its settings", OPTION_JSON | OPTION_NO_LEGEND, 1,
                 1, false, command_show },
         { "check", "[UNIT...]", "Tell what would survive a kexec, and what would not and why",
-                OPTION_JSON | OPTION_NO_LEGEND | OPTION_ALL | OPTION_PROCESS, 0, SIZE_MAX, false,
-                command_check },
+                OPTION_JSON | OPTION_NO_LEGEND | OPTION_ALL | OPTION_PROCESS | OPTION_KERNEL | OPTION_ROOT, 0,
+                SIZE_MAX, false, command_check },
         { "dump", "FILE", "Show the index of a bundle, or systemd's map (-: stdin)",
                 OPTION_JSON | OPTION_NO_LEGEND, 1, 1, false, command_dump },
         { "store put", "NAME [FILE]", "In a service: keep a copy of a file in its fd store (-: stdin)",
@@ -304,6 +306,9 @@ static int set_option(struct arguments *arguments, int bit, const char *value) {
                 if (!parse_number(value, INT_MAX, &number) || number == 0)
                         return usage_error("--process takes a process id, not \"%s\"", value);
                 arguments->process = (pid_t) number;
+                break;
+        case OPTION_KERNEL:
+                arguments->kernel = value;
                 break;
         case OPTION_SESSION:
                 if (!parse_number(value, INT_MAX, &number))

@@ -35,6 +35,7 @@ struct arguments {
         bool memfd;
         bool again;
         pid_t process; /* 0: not given */
+        const char *kernel; /* NULL: not given */
         bool quiet;
         bool change_owner;
         int session_fd;     /* FIRST_PASSED_FD unless given */
