@@ -34,7 +34,8 @@ struct row {
 };
 
 /* Whether there is anything to say of it. */
-static bool compare(enum abi abi, const struct kernel_abi *running, const struct kernel_abi *next, struct row *ret) {
+static bool compare(
+        enum abi abi, const struct kernel_abi *running, const struct kernel_abi *next, struct row *ret) {
         const struct abi_versions *r = running->versions + abi, *n = next->versions + abi;
         bool needed = abi == ABI_KHO || abi == ABI_LUO;
         size_t n_common = 0;
@@ -70,14 +71,14 @@ static void add_versions(struct table *table, const struct abi_versions *version
         for (size_t i = 0; i < versions->n; i++) {
                 size_t length = strlen(text);
 
-                (void) snprintf(text + length, sizeof(text) - length, "%s%s", i > 0 ? " " : "",
-                        versions->strings[i]);
+                (void) snprintf(
+                        text + length, sizeof(text) - length, "%s%s", i > 0 ? " " : "", versions->strings[i]);
         }
         table_add(table, "%s", *text ? text : versions->known ? "none" : "unknown");
 }
 
-static int print_table(const struct row *rows, size_t n_rows, enum survival survival, const struct kernel_abi *running,
-        const struct kernel_abi *next, bool legend) {
+static int print_table(const struct row *rows, size_t n_rows, enum survival survival,
+        const struct kernel_abi *running, const struct kernel_abi *next, bool legend) {
         static const struct column columns[] = { { "ABI", false }, { "THIS KERNEL", false },
                 { "NEXT KERNEL", false }, { "FITS", false }, { "WHY", false } };
         static const char *const summaries[SURVIVAL_MAX] = {
@@ -115,8 +116,8 @@ static void print_versions_json(struct json *j, const char *key, const struct ab
         json_end(j, '[');
 }
 
-static void print_json(const struct row *rows, size_t n_rows, enum survival survival, const struct kernel_abi *running,
-        const struct kernel_abi *next) {
+static void print_json(const struct row *rows, size_t n_rows, enum survival survival,
+        const struct kernel_abi *running, const struct kernel_abi *next) {
         struct json j = {};
 
         json_begin(&j, NULL, '{');

@@ -245,7 +245,8 @@ static int scan_bzimage(struct scan *scan, const struct part *part) {
         int r;
 
         if (part_number(part, 0x206, 2) < 0x208)
-                return bad(scan, "its boot protocol, of before Linux 2.6.26, does not say where the payload is");
+                return bad(
+                        scan, "its boot protocol, of before Linux 2.6.26, does not say where the payload is");
         if (!part_of(part, setup_size * 512 + part_number(part, 0x248, 4), part_number(part, 0x24c, 4),
                     &payload) ||
                 payload.size < 8)
@@ -293,7 +294,7 @@ static int scan_image(struct scan *scan, const struct part *part) {
         if (part_has(part, 0, "\x7f\x45LF", 4) || part_has(part, 56, "ARM\x64", 4) ||
                 part_has(part, 56, "RSC\x05", 4))
                 return lseek(part->fd, (off_t) part->offset, SEEK_SET) < 0 ? -errno
-                                                                          : scan_file(scan, part->fd);
+                                                                           : scan_file(scan, part->fd);
 
         return bad(scan, "it is no image of a kernel, or one of a kind that is not known here");
 }
@@ -393,7 +394,8 @@ void kernel_abi_read_running(const char *root, struct kernel_abi *ret_abi) {
                 if (!abi.versions[i].known)
                         abi.versions[i] = image.versions[i];
         if (!*abi.reason)
-                (void) snprintf(abi.reason, sizeof(abi.reason), "there is no /boot/vmlinuz-%s", facts.release);
+                (void) snprintf(
+                        abi.reason, sizeof(abi.reason), "there is no /boot/vmlinuz-%s", facts.release);
 
         *ret_abi = abi;
 }

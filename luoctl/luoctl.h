@@ -34,7 +34,7 @@ struct arguments {
         bool all;
         bool memfd;
         bool again;
-        pid_t process; /* 0: not given */
+        pid_t process;      /* 0: not given */
         const char *kernel; /* NULL: not given */
         bool quiet;
         bool change_owner;
