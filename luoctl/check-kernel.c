@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "check-kernel.h"
-#include "kernel-abi.h"
+#include "kernel-image.h"
 #include "luoctl.h"
 #include "output.h"
 #include "verdict.h"

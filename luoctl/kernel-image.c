@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "kernel-abi.h"
+#include "kernel-image.h"
 #include "kernel.h"
 #include "luoctl.h"
 #include "program.h"
