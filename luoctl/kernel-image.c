@@ -28,8 +28,8 @@
 #define BANNER "Linux version "
 
 /*
- * KHO_FDT_COMPATIBLE of include/linux/kho/abi/kexec_handover.h; LUO_ABI_COMPATIBLE of include/linux/kho/abi/luo.h, until
- * luo-v2 LUO_FDT_COMPATIBLE, beside LUO_FDT_SESSION_COMPATIBLE and LUO_FDT_FLB_COMPATIBLE; MEMFD_LUO_FH_COMPATIBLE of
+ * KHO_FDT_COMPATIBLE of include/linux/kho/abi/kexec_handover.h; LUO_ABI_COMPATIBLE of include/linux/kho/abi/luo.h,
+ * until luo-v2 LUO_FDT_COMPATIBLE, beside LUO_FDT_SESSION_COMPATIBLE and LUO_FDT_FLB_COMPATIBLE; MEMFD_LUO_FH_COMPATIBLE of
  * include/linux/kho/abi/memfd.h
  */
 const char *const abi_names[ABI_MAX] = {
