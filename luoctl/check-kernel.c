@@ -99,8 +99,8 @@ static int print_table(const struct row *rows, size_t n_rows, enum survival surv
 
         r = table_finish(&table, legend);
         if (r >= 0 && legend)
-                printf("\nThis kernel is Linux %s, the next one %s%s: %s.\n", running->release,
-                        *next->release ? "Linux " : "unknown", next->release, summaries[survival]);
+                printf("\nThis kernel is Linux %s, the next one is %s%s: %s.\n", running->release,
+                        *next->release ? "Linux " : "not known", next->release, summaries[survival]);
         return r;
 }
 

@@ -21,16 +21,19 @@
 #include "luoctl.h"
 #include "program.h"
 
-/* No kernel is larger, compressed and as it is; the latter is also what a program may take to decompress it */
+/* No kernel is larger, compressed and as it is */
 #define PAYLOAD_MAX (UINT64_C(256) << 20)
-#define CONTENT_MAX (UINT64_C(1) << 30)
+#define CONTENT_MAX (UINT64_C(512) << 20)
+
+/* What a program may take to decompress it: the largest window of xz(1) and zstd(1) that kernels use is 128 MiB */
+#define MEMORY_MAX (UINT64_C(1) << 30)
 
 #define BANNER "Linux version "
 
 /*
- * KHO_FDT_COMPATIBLE of include/linux/kho/abi/kexec_handover.h; LUO_ABI_COMPATIBLE of include/linux/kho/abi/luo.h,
- * until luo-v2 LUO_FDT_COMPATIBLE, beside LUO_FDT_SESSION_COMPATIBLE and LUO_FDT_FLB_COMPATIBLE; MEMFD_LUO_FH_COMPATIBLE of
- * include/linux/kho/abi/memfd.h
+ * KHO_FDT_COMPATIBLE of include/linux/kho/abi/kexec_handover.h; LUO_ABI_COMPATIBLE of include/linux/kho/abi/luo.h, which
+ * before luo-v3 was LUO_FDT_COMPATIBLE, with LUO_FDT_SESSION_COMPATIBLE and LUO_FDT_FLB_COMPATIBLE beside it;
+ * MEMFD_LUO_FH_COMPATIBLE of include/linux/kho/abi/memfd.h
  */
 const char *const abi_names[ABI_MAX] = {
         [ABI_KHO] = "kho",
@@ -44,6 +47,9 @@ const char *const abi_names[ABI_MAX] = {
 
 struct scan {
         struct kernel_abi *abi;
+        const char *banner; /* that of the kernel that is looked for, or NULL */
+        bool has_banner;
+        bool in_device_tree;
         char text[1024]; /* a string that may go on */
         size_t length;   /* of text, or its size: the string is too long for all that is looked for */
         uint64_t n_bytes;
@@ -68,8 +74,9 @@ static void add_version(struct abi_versions *versions, const char *name, const c
 /*
  * Each one ends with a NUL, and does not follow a character: it stands among other constants, in a device tree, at the
  * beginning of struct luo_ser (include/linux/kho/abi/luo.h) or, that of memfds, behind an address in the kernel (struct
- * liveupdate_file_handler of include/linux/liveupdate.h). The banner is a line, linux_banner of
- * init/version-timestamp.c, and may follow anything.
+ * liveupdate_file_handler of include/linux/liveupdate.h). In a device tree the byte before it may be any, but not the one
+ * before that: it is an offset into a page. The banner is a line, linux_banner of init/version-timestamp.c, may follow
+ * anything, and is there twice: init/version.c has one without the number of the build.
  */
 static void end_string(struct scan *scan, char end) {
         struct kernel_abi *abi = scan->abi;
@@ -77,17 +84,26 @@ static void end_string(struct scan *scan, char end) {
 
         scan->text[scan->length] = 0;
         banner = end == '\n' ? strstr(scan->text, BANNER) : NULL;
-        if (banner && !*abi->banner && strlen(banner) < sizeof(abi->banner) &&
-                sscanf(banner, BANNER "%64[0-9A-Za-z.+~_-]", abi->release) == 1)
-                strcpy(abi->banner, banner);
+        if (banner) {
+                (void) sscanf(banner, BANNER "%64[0-9A-Za-z.+~_-]", abi->release);
+                if (scan->banner && strcmp(banner, scan->banner) == 0)
+                        scan->has_banner = true;
+        }
 
-        for (size_t i = 0; end == 0 && i < ABI_MAX; i++)
+        for (size_t i = 0; end == 0 && i < ABI_MAX; i++) {
                 add_version(abi->versions + i, abi_names[i], scan->text);
+                if (scan->in_device_tree)
+                        add_version(abi->versions + i, abi_names[i], scan->text + 1);
+        }
         if (end == 0 && strcmp(scan->text, "liveupdate") == 0) /* luo_dev of kernel/liveupdate/luo_core.c */
                 scan->has_device = true;
 }
 
-/* Returns 0 or a negative errno: -EFBIG there is more than any kernel has. */
+static int bad(struct scan *scan, const char *reason) {
+        (void) snprintf(scan->abi->reason, sizeof(scan->abi->reason), "%s", reason);
+        return -EBADMSG;
+}
+
 static int scan_file(struct scan *scan, int fd) {
         char buffer[65536];
         ssize_t n;
@@ -103,7 +119,7 @@ static int scan_file(struct scan *scan, int fd) {
 
                 scan->n_bytes += (uint64_t) n;
                 if (scan->n_bytes > CONTENT_MAX)
-                        return -EFBIG;
+                        return bad(scan, "it is larger than any kernel");
         }
 
         return n < 0 ? -errno : 0;
@@ -115,11 +131,6 @@ struct part {
         int fd;
         uint64_t offset, size;
 };
-
-static int bad(struct scan *scan, const char *reason) {
-        (void) snprintf(scan->abi->reason, sizeof(scan->abi->reason), "%s", reason);
-        return -EBADMSG;
-}
 
 /* Reads at an offset of the part; what lies outside of it is not read. */
 static bool part_read(const struct part *part, uint64_t offset, void *ret, size_t size) {
@@ -149,7 +160,7 @@ static bool part_of(const struct part *part, uint64_t offset, uint64_t size, str
 }
 
 static _Noreturn void become_decompressor(const char *program, int in, int out) {
-        struct rlimit memory = { CONTENT_MAX, CONTENT_MAX };
+        struct rlimit memory = { MEMORY_MAX, MEMORY_MAX };
         int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
         if (null >= 0 && dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 &&
@@ -177,8 +188,6 @@ static int scan_output(struct scan *scan, const char *program, int in) {
                 if (errno != EINTR)
                         return -errno;
 
-        if (r == -EFBIG)
-                return bad(scan, "it is larger than any kernel, when decompressed");
         return r >= 0 && status != 0 ? bad(scan, "it cannot be decompressed: it is damaged") : r;
 }
 
@@ -299,9 +308,10 @@ static int scan_image(struct scan *scan, const struct part *part) {
         return bad(scan, "it is no image of a kernel, or one of a kind that is not known here");
 }
 
-int kernel_abi_read(const char *path, struct kernel_abi *ret_abi) {
+/* ret_has_banner is set if the image has this one. */
+static int read_image(const char *path, const char *banner, struct kernel_abi *ret_abi, bool *ret_has_banner) {
         struct kernel_abi abi = {};
-        struct scan scan = { .abi = &abi };
+        struct scan scan = { .abi = &abi, .banner = banner };
         struct stat st;
         int fd, r;
 
@@ -315,7 +325,7 @@ int kernel_abi_read(const char *path, struct kernel_abi *ret_abi) {
                 r = scan_image(&scan, &(struct part) { fd, 0, (uint64_t) st.st_size });
         if (fd >= 0)
                 (void) close(fd);
-        if (r >= 0 && !*abi.banner)
+        if (r >= 0 && !*abi.release)
                 r = bad(&scan, "there is no Linux kernel in it");
 
         for (size_t i = 0; r >= 0 && i < ABI_MAX; i++)
@@ -326,7 +336,14 @@ int kernel_abi_read(const char *path, struct kernel_abi *ret_abi) {
                 (void) bad(&scan, strerror(-r));
 
         *ret_abi = abi;
+        *ret_has_banner = scan.has_banner;
         return r;
+}
+
+int kernel_abi_read(const char *path, struct kernel_abi *ret_abi) {
+        bool has_banner;
+
+        return read_image(path, NULL, ret_abi, &has_banner);
 }
 
 /* ---- the kernel that runs ---- */
@@ -336,7 +353,7 @@ static void read_debugfs(const char *root, struct kernel_abi *abi) {
         static const char *const files[] = { "fdt", "sub_fdts/LUO" };
 
         for (size_t i = 0; i < ELEMENTS(files); i++) {
-                struct scan scan = { .abi = abi };
+                struct scan scan = { .abi = abi, .in_device_tree = true };
                 char path[PATH_MAX];
                 int fd;
 
@@ -358,7 +375,7 @@ void kernel_abi_read_running(const char *root, struct kernel_abi *ret_abi) {
                 const char *before, *after;
         } images[] = { { "/boot/vmlinuz-", "" }, { "/usr/lib/modules/", "/vmlinuz" },
                 { "/boot/vmlinuz", NULL } };
-        char path[PATH_MAX], version[sizeof(ret_abi->banner)] = "";
+        char path[PATH_MAX], banner[512] = "";
         struct kernel_abi abi = {}, image;
         struct kernel_facts facts;
         bool found = false;
@@ -370,8 +387,8 @@ void kernel_abi_read_running(const char *root, struct kernel_abi *ret_abi) {
 
         (void) snprintf(path, sizeof(path), "%s/proc/version", root);
         f = fopen(path, "re");
-        if (f && fgets(version, sizeof(version), f))
-                version[strcspn(version, "\n")] = 0;
+        if (f && fgets(banner, sizeof(banner), f))
+                banner[strcspn(banner, "\n")] = 0;
         if (f)
                 (void) fclose(f);
 
@@ -382,9 +399,8 @@ void kernel_abi_read_running(const char *root, struct kernel_abi *ret_abi) {
                 (void) snprintf(name, sizeof(name), "%s%s%s", images[i].before,
                         images[i].after ? facts.release : "", images[i].after ?: "");
                 (void) snprintf(path, sizeof(path), "%s%s", root, name);
-                r = kernel_abi_read(path, &image);
-                /* A name says nothing of what is in it by now */
-                found = r >= 0 && strcmp(image.banner, version) == 0;
+                r = read_image(path, banner, &image, &found);
+                found = found && r >= 0; /* whatever its name says */
                 if (found ? *image.reason : r != -ENOENT && !*abi.reason)
                         (void) snprintf(abi.reason, sizeof(abi.reason), "%s: %.256s", name,
                                 found || r < 0 ? image.reason : "it is not the kernel that runs");

@@ -29,7 +29,6 @@ struct abi_versions {
 
 struct kernel_abi {
         struct abi_versions versions[ABI_MAX];
-        char banner[512]; /* as in /proc/version */
         char release[65]; /* "": not known */
         char reason[512]; /* why something is not known, or "" */
 };
