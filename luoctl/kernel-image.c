@@ -309,7 +309,8 @@ static int scan_image(struct scan *scan, const struct part *part) {
 }
 
 /* ret_has_banner is set if the image has this one. */
-static int read_image(const char *path, const char *banner, struct kernel_abi *ret_abi, bool *ret_has_banner) {
+static int read_image(
+        const char *path, const char *banner, struct kernel_abi *ret_abi, bool *ret_has_banner) {
         struct kernel_abi abi = {};
         struct scan scan = { .abi = &abi, .banner = banner };
         struct stat st;
