@@ -31,8 +31,8 @@
 #define BANNER "Linux version "
 
 /*
- * KHO_FDT_COMPATIBLE of include/linux/kho/abi/kexec_handover.h; LUO_ABI_COMPATIBLE of include/linux/kho/abi/luo.h, which
- * before luo-v3 was LUO_FDT_COMPATIBLE, with LUO_FDT_SESSION_COMPATIBLE and LUO_FDT_FLB_COMPATIBLE beside it;
+ * KHO_FDT_COMPATIBLE of include/linux/kho/abi/kexec_handover.h; LUO_ABI_COMPATIBLE of include/linux/kho/abi/luo.h,
+ * which before luo-v3 was LUO_FDT_COMPATIBLE, with LUO_FDT_SESSION_COMPATIBLE and LUO_FDT_FLB_COMPATIBLE beside it;
  * MEMFD_LUO_FH_COMPATIBLE of include/linux/kho/abi/memfd.h
  */
 const char *const abi_names[ABI_MAX] = {
@@ -74,9 +74,9 @@ static void add_version(struct abi_versions *versions, const char *name, const c
 /*
  * Each one ends with a NUL, and does not follow a character: it stands among other constants, in a device tree, at the
  * beginning of struct luo_ser (include/linux/kho/abi/luo.h) or, that of memfds, behind an address in the kernel (struct
- * liveupdate_file_handler of include/linux/liveupdate.h). In a device tree the byte before it may be any, but not the one
- * before that: it is an offset into a page. The banner is a line, linux_banner of init/version-timestamp.c, may follow
- * anything, and is there twice: init/version.c has one without the number of the build.
+ * liveupdate_file_handler of include/linux/liveupdate.h). In a device tree the byte before it may be any, but not the
+ * one before that: it is an offset into a page. The banner is a line, linux_banner of init/version-timestamp.c, may
+ * follow anything, and is there twice: init/version.c has one without the number of the build.
  */
 static void end_string(struct scan *scan, char end) {
         struct kernel_abi *abi = scan->abi;
