@@ -32,7 +32,7 @@
 
 /*
  * KHO_FDT_COMPATIBLE of include/linux/kho/abi/kexec_handover.h; LUO_ABI_COMPATIBLE of include/linux/kho/abi/luo.h,
- * which before luo-v3 was LUO_FDT_COMPATIBLE, with LUO_FDT_SESSION_COMPATIBLE and LUO_FDT_FLB_COMPATIBLE beside it;
+ * which before luo-v3 was LUO_FDT_COMPATIBLE, in luo-v1 beside LUO_FDT_SESSION_COMPATIBLE and LUO_FDT_FLB_COMPATIBLE;
  * MEMFD_LUO_FH_COMPATIBLE of include/linux/kho/abi/memfd.h
  */
 const char *const abi_names[ABI_MAX] = {
