@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -74,6 +75,23 @@ static inline uint64_t now_usec(void) {
 }
 
 /* All formats are little endian. */
+/* A number of decimal digits and nothing else, up to a maximum: strtoull(3) takes signs and white space as well. */
+static inline bool parse_decimal(const char *text, uint64_t maximum, uint64_t *ret) {
+        unsigned long long value;
+        char *end;
+
+        if (*text < '0' || *text > '9')
+                return false;
+
+        errno = 0;
+        value = strtoull(text, &end, 10);
+        if (errno != 0 || *end || value > maximum)
+                return false;
+
+        *ret = value;
+        return true;
+}
+
 static inline void put_u32(uint8_t *p, uint32_t value) {
         for (unsigned i = 0; i < 4; i++)
                 p[i] = (uint8_t) (value >> (8 * i));
@@ -225,6 +243,9 @@ int libluo_internal_notify_barrier_fd(uint64_t timeout_usec);
  * 0, -ENOBUFS if not, or the errors of libluo_store_barrier().
  */
 int libluo_internal_notify_ask_room(size_t n);
+
+/* store.c: reads a number that fills the whole of an environment variable; false if it is not set, or not that. */
+bool libluo_internal_number_from_environment(const char *variable, uint64_t *ret);
 
 /*
  * store.c: how many file descriptors the service manager has passed to this process, 0 if they are for another one.

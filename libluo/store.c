@@ -229,22 +229,10 @@ size_t libluo_internal_parse_generation(const char *fdname, uint64_t *ret_genera
         return (size_t) (tilde - fdname);
 }
 
-/* Reads a number that fills the whole of an environment variable; false if it is not set, or not that. */
-static bool number_from_environment(const char *variable, uint64_t *ret) {
+bool libluo_internal_number_from_environment(const char *variable, uint64_t *ret) {
         const char *text = getenv(variable);
-        uint64_t value;
-        char *end;
 
-        if (!text || *text < '0' || *text > '9')
-                return false;
-
-        errno = 0;
-        value = strtoull(text, &end, 10);
-        if (errno != 0 || *end)
-                return false;
-
-        *ret = value;
-        return true;
+        return text && parse_decimal(text, UINT64_MAX, ret);
 }
 
 /* Process ids are used again; the inode number of a pidfd is not. False if $LISTEN_PIDFDID names another process. */
@@ -255,7 +243,7 @@ static bool is_this_process(void) {
         uint64_t id;
         int fd;
 
-        if (!number_from_environment("LISTEN_PIDFDID", &id))
+        if (!libluo_internal_number_from_environment("LISTEN_PIDFDID", &id))
                 return true;
 
         /* Before Linux 6.9 all pidfds have the same inode, and nothing can be said */
@@ -269,13 +257,13 @@ static bool is_this_process(void) {
 int libluo_internal_count_passed(uint64_t *ret) {
         uint64_t pid;
 
-        if (!getenv("LISTEN_FDS") || !number_from_environment("LISTEN_PID", &pid) ||
+        if (!getenv("LISTEN_FDS") || !libluo_internal_number_from_environment("LISTEN_PID", &pid) ||
                 pid != (uint64_t) getpid() || !is_this_process()) {
                 *ret = 0;
                 return 0;
         }
 
-        return number_from_environment("LISTEN_FDS", ret) ? 0 : -EBADMSG;
+        return libluo_internal_number_from_environment("LISTEN_FDS", ret) ? 0 : -EBADMSG;
 }
 
 /*
@@ -400,7 +388,7 @@ LIBLUO_PUBLIC int libluo_store_open(uint32_t flags, libluo_store **ret_store) {
                 return -ENOMEM;
 
         s->shared = flags & LIBLUO_STORE_SHARED;
-        if (!number_from_environment("FDSTORE", &s->maximum)) {
+        if (!libluo_internal_number_from_environment("FDSTORE", &s->maximum)) {
                 s->maximum = UINT64_MAX;
                 s->off = !(flags & (LIBLUO_STORE_ANY_ROOM | LIBLUO_STORE_SHARED));
         }

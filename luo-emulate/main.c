@@ -65,22 +65,6 @@ static void help(void) {
                "See the luo-emulate(1) man page for details.\n");
 }
 
-static bool parse_unsigned(const char *text, unsigned long max, unsigned long *ret) {
-        unsigned long value;
-        char *end;
-
-        if (*text < '0' || *text > '9')
-                return false;
-
-        errno = 0;
-        value = strtoul(text, &end, 10);
-        if (errno != 0 || *end || value > max)
-                return false;
-
-        *ret = value;
-        return true;
-}
-
 static int usage_error(const char *option, const char *value, const char *reason) {
         fprintf(stderr, "luo-emulate: %s=%s: %s. Try \"luo-emulate --help\".\n", option, value, reason);
         return EXIT_CANNOT_EMULATE;
@@ -205,7 +189,7 @@ static int parse_arguments(int argc, char *argv[]) {
                 {},
         };
         const char *reason;
-        unsigned long value;
+        uint64_t value;
         int c, r;
 
         /* "+": options behind the program are the program's */
@@ -218,12 +202,12 @@ static int parse_arguments(int argc, char *argv[]) {
                         printf("luo-emulate %s\n", libluo_version());
                         return EXIT_SUCCESS;
                 case ARG_KEXECS:
-                        if (!parse_unsigned(optarg, UINT_MAX - 1, &value))
+                        if (!parse_decimal(optarg, UINT_MAX - 1, &value))
                                 return usage_error("--kexecs", optarg, "not a number from 0 up");
                         arg_plan.kexecs = (unsigned) value;
                         break;
                 case ARG_RESTARTS:
-                        if (!parse_unsigned(optarg, UINT_MAX - 1, &value))
+                        if (!parse_decimal(optarg, UINT_MAX - 1, &value))
                                 return usage_error("--restarts", optarg, "not a number from 0 up");
                         arg_plan.restarts = (unsigned) value;
                         break;
@@ -239,7 +223,7 @@ static int parse_arguments(int argc, char *argv[]) {
                 case ARG_FD_STORE:
                         arg_fd_store = true;
                         value = FD_STORE_MAX_DEFAULT;
-                        if (optarg && !parse_unsigned(optarg, UINT_MAX, &value))
+                        if (optarg && !parse_decimal(optarg, UINT_MAX, &value))
                                 return usage_error("--fd-store", optarg, "not a number from 0 up");
                         arg_unit.fd_store_max = value;
                         break;
@@ -249,7 +233,7 @@ static int parse_arguments(int argc, char *argv[]) {
                                 return r;
                         break;
                 case ARG_SESSIONS_MAX:
-                        if (!parse_unsigned(optarg, UINT_MAX, &value))
+                        if (!parse_decimal(optarg, UINT_MAX, &value))
                                 return usage_error("--sessions-max", optarg, "not a number from 0 up");
                         arg_unit.sessions_max = value;
                         break;
@@ -264,7 +248,7 @@ static int parse_arguments(int argc, char *argv[]) {
                                 return usage_error("--type", optarg, "neither \"simple\" nor \"notify\"");
                         break;
                 case ARG_START_TIMEOUT:
-                        if (!parse_unsigned(optarg, UINT_MAX, &value))
+                        if (!parse_decimal(optarg, UINT_MAX, &value))
                                 return usage_error("--start-timeout", optarg, "not a number of seconds");
                         arg_plan.start_timeout_usec = value * USEC_PER_SEC;
                         arg_start_timeout = true;
@@ -280,7 +264,7 @@ static int parse_arguments(int argc, char *argv[]) {
                         arg_plan.stop_post = optarg;
                         break;
                 case ARG_STOP_TIMEOUT:
-                        if (!parse_unsigned(optarg, UINT_MAX, &value))
+                        if (!parse_decimal(optarg, UINT_MAX, &value))
                                 return usage_error("--stop-timeout", optarg, "not a number of seconds");
                         arg_plan.stop_timeout_usec = value * USEC_PER_SEC;
                         arg_stop_timeout = true;

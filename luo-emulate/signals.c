@@ -1,28 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "internal.h"
 #include "signals.h"
-
-static bool parse_number(const char *text, int max, int *ret) {
-        unsigned long value;
-        char *end;
-
-        if (*text < '0' || *text > '9')
-                return false;
-
-        errno = 0;
-        value = strtoul(text, &end, 10);
-        if (errno != 0 || *end || value > (unsigned long) max)
-                return false;
-
-        *ret = (int) value;
-        return true;
-}
 
 static bool is_real_time(int number) {
         return number >= SIGRTMIN && number <= SIGRTMAX;
@@ -31,24 +14,25 @@ static bool is_real_time(int number) {
 /* "RTMIN", "RTMIN+1" and so on, "RTMAX", "RTMAX-1" and so on */
 static bool parse_real_time(const char *text, int *ret) {
         const bool from_min = strncmp(text, "RTMIN", strlen("RTMIN")) == 0;
-        int distance = 0;
+        uint64_t distance = 0;
 
         if (!from_min && strncmp(text, "RTMAX", strlen("RTMAX")) != 0)
                 return false;
         text += strlen("RTMIN");
         if (*text &&
-                (*text != (from_min ? '+' : '-') || !parse_number(text + 1, SIGRTMAX - SIGRTMIN, &distance)))
+                (*text != (from_min ? '+' : '-') || !parse_decimal(text + 1, (uint64_t) (SIGRTMAX - SIGRTMIN), &distance)))
                 return false;
 
-        *ret = from_min ? SIGRTMIN + distance : SIGRTMAX - distance;
+        *ret = from_min ? SIGRTMIN + (int) distance : SIGRTMAX - (int) distance;
         return true;
 }
 
 bool signal_parse(const char *text, int *ret) {
-        int number;
+        uint64_t number;
 
-        if (parse_number(text, SIGRTMAX, &number) && (sigabbrev_np(number) || is_real_time(number))) {
-                *ret = number;
+        if (parse_decimal(text, (uint64_t) SIGRTMAX, &number) &&
+                (sigabbrev_np((int) number) || is_real_time((int) number))) {
+                *ret = (int) number;
                 return true;
         }
 

@@ -115,15 +115,11 @@ static int set_number(const char *variable, uint64_t value) {
 /* The program is to know of the room that luo-keep leaves it. */
 static int set_room(const struct arguments *arguments) {
         uint64_t n_own = arguments->n_memories + arguments->n_files, maximum;
-        const char *text = getenv("FDSTORE");
-        char *end;
 
-        if (!text || *text < '0' || *text > '9')
+        if (!libluo_internal_number_from_environment("FDSTORE", &maximum))
                 return 0;
 
-        errno = 0;
-        maximum = strtoull(text, &end, 10);
-        return errno != 0 || *end ? 0 : set_number("FDSTORE", maximum > n_own ? maximum - n_own : 0);
+        return set_number("FDSTORE", maximum > n_own ? maximum - n_own : 0);
 }
 
 /* Sockets and what the program has stored itself. LISTEN_PID remains: execve(2) does not change who this is. */
