@@ -20,7 +20,8 @@ static bool parse_real_time(const char *text, int *ret) {
                 return false;
         text += strlen("RTMIN");
         if (*text &&
-                (*text != (from_min ? '+' : '-') || !parse_decimal(text + 1, (uint64_t) (SIGRTMAX - SIGRTMIN), &distance)))
+                (*text != (from_min ? '+' : '-') ||
+                        !parse_decimal(text + 1, (uint64_t) (SIGRTMAX - SIGRTMIN), &distance)))
                 return false;
 
         *ret = from_min ? SIGRTMIN + (int) distance : SIGRTMAX - (int) distance;
