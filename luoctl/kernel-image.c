@@ -349,16 +349,20 @@ int kernel_abi_read(const char *path, struct kernel_abi *ret_abi) {
 
 /* ---- the kernel that runs ---- */
 
-/* What the next kernel gets: KHO's device tree, and what LUO adds. See kernel/liveupdate/kexec_handover_debugfs.c. */
+/*
+ * What the next kernel gets: KHO's device tree, and what LUO adds. See kernel/liveupdate/kexec_handover_debugfs.c. A
+ * kernel that was itself handed something does not show the former (kho_init() of kernel/liveupdate/kexec_handover.c),
+ * but what it got, which it takes only if it is of its own version (kho_populate()).
+ */
 static void read_debugfs(const char *root, struct kernel_abi *abi) {
-        static const char *const files[] = { "fdt", "sub_fdts/LUO" };
+        static const char *const files[] = { "out/fdt", "in/fdt", "out/sub_fdts/LUO" };
 
         for (size_t i = 0; i < ELEMENTS(files); i++) {
                 struct scan scan = { .abi = abi, .in_device_tree = true };
                 char path[PATH_MAX];
                 int fd;
 
-                (void) snprintf(path, sizeof(path), "%s/sys/kernel/debug/kho/out/%s", root, files[i]);
+                (void) snprintf(path, sizeof(path), "%s/sys/kernel/debug/kho/%s", root, files[i]);
                 fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
                 if (fd < 0)
                         continue;
