@@ -47,14 +47,8 @@ static int open_by_manager(const char *name, uint64_t until_usec, int *restored,
 }
 
 /* Puts it where the service manager keeps it, if there is one with an fd store. */
-static int keep(libluo_store *store, const char *name, int session_fd) {
-        char fdname[LIBLUO_SESSION_NAME_MAX + sizeof(NEXT)];
-        int fd, r;
-
-        /* The plain name may be that of the restored one */
-        fd = libluo_store_get_fd(store, name, 0);
-        (void) snprintf(fdname, sizeof(fdname), "%s%s", name, fd == -ENOENT ? "" : NEXT);
-        close_fd(fd);
+static int keep(libluo_store *store, const char *fdname, int session_fd) {
+        int r;
 
         r = libluo_store_put_fd(store, fdname, session_fd, LIBLUO_STORE_NO_POLL | LIBLUO_STORE_ADD);
         /* Without $FDSTORE there is no fd store, which a store that others write to finds out by asking for room */
@@ -63,25 +57,39 @@ static int keep(libluo_store *store, const char *name, int session_fd) {
 
 static int open_by_device(
         libluo_store *store, const char *name, uint64_t timeout_usec, int *restored, int *next) {
-        int device_fd, r = 0;
+        char fdname[LIBLUO_SESSION_NAME_MAX + sizeof(NEXT)];
+        int device_fd, fd, r;
+
+        /* The plain name may be that of the restored one */
+        fd = libluo_store_get_fd(store, name, 0);
+        (void) snprintf(fdname, sizeof(fdname), "%s%s", name, fd == -ENOENT ? "" : NEXT);
+        close_fd(fd);
 
         device_fd = libluo_device_open(timeout_usec);
         if (device_fd < 0)
                 return device_fd;
 
-        if (*restored < 0) {
+        r = libluo_session_create(device_fd, name);
+        if (r < 0) {
+                close_fd(device_fd);
+                return r == -EEXIST ? -EBUSY : r;
+        }
+        *next = r;
+
+        r = keep(store, fdname, *next);
+        if (r >= 0 && *restored < 0) {
+                /* Last, as there is no way back: closing it would free what is in it */
                 r = libluo_session_retrieve(device_fd, name);
                 if (r >= 0)
                         *restored = r;
+                else if (r == -ENOENT)
+                        r = 0;
+                else
+                        (void) libluo_store_remove(store, fdname);
         }
-        if (r >= 0 || r == -ENOENT)
-                r = libluo_session_create(device_fd, name);
         close_fd(device_fd);
-        if (r < 0)
-                return r == -EEXIST ? -EBUSY : r;
-        *next = r;
 
-        return keep(store, name, *next);
+        return r;
 }
 
 LIBLUO_PUBLIC int libluo_store_open_session(libluo_store *store, const char *name, uint32_t flags,

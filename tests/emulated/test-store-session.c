@@ -7,6 +7,7 @@
  */
 
 #include <fcntl.h>
+#include <sys/resource.h>
 
 #include "boots.h"
 
@@ -19,11 +20,31 @@ static int open_session(const char *name, int *restored, int *next) {
         return libluo_store_open_session(store, name, 0, FAR_AWAY, restored, next);
 }
 
+/* With ever more file descriptors, until there are enough: what fails half-way loses nothing */
+static int open_session_with_few(const char *name, int *restored, int *next) {
+        struct rlimit limit, few;
+        int fd, r = -EMFILE;
+
+        fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        CHECK(fd >= 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0);
+        close_fd(fd);
+
+        for (int n = 0; r < 0 && n < 32; n++) {
+                few = (struct rlimit) { (rlim_t) (fd + n), limit.rlim_max };
+                CHECK_EQUAL(setrlimit(RLIMIT_NOFILE, &few), 0);
+                r = open_session(name, restored, next);
+                CHECK(r >= 0 || (*restored == -2 && *next == -2));
+                CHECK(r >= 0 || n < 31);
+                CHECK_EQUAL(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        }
+        return r;
+}
+
 static void test_state(void) {
         int restored, next, fd;
         char text[64];
 
-        CHECK_EQUAL(open_session("machine/1", &restored, &next), 0);
+        CHECK_EQUAL(open_session_with_few("machine/1", &restored, &next), 0);
         CHECK_EQUAL(restored >= 0, boot > 0);
         if (restored >= 0) {
                 CHECK(has_cloexec(restored));
