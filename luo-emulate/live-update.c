@@ -237,6 +237,11 @@ static void list_sessions(struct service_manager *m, struct varlink_call *call) 
         if (call->peer_uid != 0 && !check_caller(m, call))
                 return;
 
+        if (call->peer_uid != 0 && unit && strcmp(unit, UNIT_NAME) != 0) {
+                varlink_error(call, "org.varlink.service.PermissionDenied", NULL);
+                return;
+        }
+
         while ((!unit || strcmp(unit, UNIT_NAME) == 0) &&
                 service_manager_next_session(m, &entry, &description)) {
                 if (last)

@@ -735,7 +735,10 @@ void service_manager_dispatch(struct service_manager *m) {
                 struct stored_fd *entry = event.data.ptr;
 
                 if (event.data.ptr == m->varlink) {
-                        varlink_server_dispatch(m->varlink);
+                        if (varlink_server_dispatch(m->varlink) < 0) {
+                                supervisor_out_of_files(m->supervisor);
+                                return;
+                        }
                         continue;
                 }
                 trace_entry(m, "fdstore-hang-up", entry->name, 0);

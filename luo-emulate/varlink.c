@@ -95,18 +95,20 @@ int varlink_server_fd(const struct varlink_server *s) {
         return s->epoll;
 }
 
-static void accept_connection(struct varlink_server *s) {
+static int accept_connection(struct varlink_server *s) {
         socklen_t size = sizeof(struct ucred);
         struct varlink_connection *c;
+        int r;
 
         c = calloc(1, sizeof(*c));
         if (!c)
-                return;
+                return -ENOMEM;
 
         c->fd = accept4(s->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (c->fd < 0) {
+                r = -errno;
                 free(c);
-                return;
+                return r;
         }
 
         TAILQ_INSERT_TAIL(&s->connections, c, connections);
@@ -114,6 +116,7 @@ static void accept_connection(struct varlink_server *s) {
                 epoll_ctl(s->epoll, EPOLL_CTL_ADD, c->fd,
                         &(struct epoll_event) { .events = EPOLLIN, .data.ptr = c }) < 0)
                 close_connection(s, c);
+        return 0;
 }
 
 /* Whoever does not read its replies gets no more of them. */
@@ -222,12 +225,14 @@ static void read_connection(struct varlink_server *s, struct varlink_connection 
                 close_connection(s, c);
 }
 
-void varlink_server_dispatch(struct varlink_server *s) {
+int varlink_server_dispatch(struct varlink_server *s) {
         struct epoll_event event;
+        int r = 0;
 
-        while (epoll_wait(s->epoll, &event, 1, 0) > 0)
+        while (r >= 0 && epoll_wait(s->epoll, &event, 1, 0) > 0)
                 if (event.data.ptr)
                         read_connection(s, event.data.ptr);
                 else
-                        accept_connection(s);
+                        r = accept_connection(s);
+        return r;
 }

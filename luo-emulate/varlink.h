@@ -30,9 +30,9 @@ int varlink_server_new(
         const char *path, varlink_handler handler, void *userdata, struct varlink_server **ret_server);
 struct varlink_server *varlink_server_free(struct varlink_server *server);
 
-/* Readable when there is something to dispatch. */
+/* Readable when there is something to dispatch, which returns 0, or why it cannot accept a connection. */
 int varlink_server_fd(const struct varlink_server *server);
-void varlink_server_dispatch(struct varlink_server *server);
+int varlink_server_dispatch(struct varlink_server *server);
 
 /* Takes parameters (NULL: none). fd is borrowed; negative: none. */
 void varlink_reply(struct varlink_call *call, struct json_object *parameters, int fd, bool continues);
