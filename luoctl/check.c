@@ -377,6 +377,8 @@ int command_check(const struct arguments *arguments) {
                         checked_free(checked, n);
                         return r;
                 }
+                if (r == -EBUSY || r == -ETIMEDOUT)
+                        return fail(r, "systemd has not come to an end: a service keeps it from looking at a file it has stored.");
                 if (r != -EOPNOTSUPP)
                         return fail(r, "%s", strerror(-r));
         }

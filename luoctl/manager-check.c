@@ -65,9 +65,13 @@ static int on_reply(sd_varlink *link, sd_json_variant *parameters, const char *e
 
         (void) link;
 
-        /* Whatever the reason, there is another way to ask. */
+        /* What keeps PID 1's child waiting would keep us, too. Of all that has other reasons there is another way to ask. */
         if (error)
-                answer->error = -EOPNOTSUPP;
+                answer->error = strcmp(error, "io.systemd.LiveUpdate.TooManyChecks") == 0 ? -EBUSY
+                        : strcmp(error, "io.systemd.LiveUpdate.CheckFailed") == 0 ||
+                                strcmp(error, SD_VARLINK_ERROR_TIMEOUT) == 0
+                        ? -ETIMEDOUT
+                        : -EOPNOTSUPP;
         else if (sd_json_variant_is_object(entry))
                 answer->error = add_entry(answer, entry);
 
@@ -102,7 +106,7 @@ int manager_check(struct checked **ret, size_t *ret_n) {
                 r = answer.error;
         if (r < 0) {
                 checked_free(answer.checked, answer.n);
-                return r == -ENOMEM ? r : -EOPNOTSUPP;
+                return r == -ENOMEM || r == -EBUSY || r == -ETIMEDOUT ? r : -EOPNOTSUPP;
         }
 
         *ret = answer.checked;
