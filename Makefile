@@ -9,8 +9,8 @@ DESTDIR =
 STEPS = 120
 WHAT = all
 
-.PHONY: all install image demo demo-vm compare check check-quick check-long check-series walk fuzz bench format clean \
-	clean-cache versions help
+.PHONY: all install image demo demo-memcached demo-vm compare check check-quick check-long check-kernels \
+	check-series walk fuzz bench format clean clean-cache versions help
 
 all: ## build libluo and luoctl natively into build/
 	@scripts/build-native >/dev/null
@@ -27,6 +27,9 @@ demo: ## three services live through two kexecs in a VM (IMAGE=stock: with stock
 demo-vm: ## a virtual machine with Linux in it lives through two kexecs of its host (IMAGE=stock: with stock systemd)
 	@demo/run-vm $(IMAGE)
 
+demo-memcached: ## Debian's memcached, with 1 GiB of items, lives through two kexecs (IMAGE=stock: with stock systemd)
+	@demo/run-memcached $(IMAGE)
+
 compare: ## what comes back over kexecs with stock and with patched systemd, case by case
 	@tests/system/check-comparison
 
@@ -38,6 +41,9 @@ check-quick: ## the tests that need no VM
 
 check-long: ## what takes too long for each change: sweeps of memory limits, further initrds, disk images
 	@scripts/check --long
+
+check-kernels: ## what is about the kernel, on each kernel with LUO that the mirror has (UPDATE=--update: write the table)
+	@tests/kernels/check-kernels $(UPDATE)
 
 check-series: ## build systemd with each patch in turn, and run its own unit tests (what changed; hours the first time)
 	@scripts/check-series
@@ -64,4 +70,4 @@ versions: ## which Debian release, kernel and systemd would be taken of what the
 	@scripts/versions
 
 help: ## show this
-	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
