@@ -7,10 +7,11 @@ SECONDS = 600
 PREFIX = /usr/local
 DESTDIR =
 STEPS = 120
+N = 100
 WHAT = all
 
 .PHONY: all install image demo demo-memcached demo-vm compare check check-quick check-long check-kernels \
-	check-series walk fuzz bench format clean clean-cache versions help
+	check-series walk soak fuzz bench format clean clean-cache versions help
 
 all: ## build libluo and luoctl natively into build/
 	@scripts/build-native >/dev/null
@@ -50,6 +51,9 @@ check-series: ## build systemd with each patch in turn, and run its own unit tes
 
 walk: ## a random walk against the model of what must be in each fd store (SEED=, STEPS=120, MINUTES=: further seeds)
 	@tests/system/run-walk $(if $(SEED),--seed $(SEED)) --steps $(STEPS) $(if $(MINUTES),--minutes $(MINUTES))
+
+soak: ## mixed load over N=100 kexecs in a row (20 of them are in check-long)
+	@tests/system/run-test many-kexecs soak --kexecs $(N) --journal persistent
 
 fuzz: ## run the fuzzers for a while (SECONDS=600)
 	@scripts/fuzz $(SECONDS)
