@@ -43,7 +43,7 @@ check-quick: ## the tests that need no VM
 check-long: ## what takes too long for each change: sweeps of memory limits, further initrds, disk images
 	@scripts/check --long
 
-check-kernels: ## what is about the kernel, on each kernel with LUO that the mirror has (UPDATE=--update: write the table)
+check-kernels: ## what is about the kernel, on each one with LUO that the mirror has (UPDATE=--update: write the table)
 	@tests/kernels/check-kernels $(UPDATE)
 
 check-series: ## build systemd with each patch in turn, and run its own unit tests (what changed; hours the first time)

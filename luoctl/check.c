@@ -378,7 +378,8 @@ int command_check(const struct arguments *arguments) {
                         return r;
                 }
                 if (r == -EBUSY || r == -ETIMEDOUT)
-                        return fail(r, "systemd has not come to an end: a service keeps it from looking at a file it has stored.");
+                        return fail(r,
+                                "systemd came to no end: a service keeps it from looking at what it stored");
                 if (r != -EOPNOTSUPP)
                         return fail(r, "%s", strerror(-r));
         }

@@ -65,7 +65,7 @@ static int on_reply(sd_varlink *link, sd_json_variant *parameters, const char *e
 
         (void) link;
 
-        /* What keeps PID 1's child waiting would keep us, too. Of all that has other reasons there is another way to ask. */
+        /* What keeps PID 1's child waiting would keep us, too. Where there is another reason there is another way. */
         if (error)
                 answer->error = strcmp(error, "io.systemd.LiveUpdate.TooManyChecks") == 0 ? -EBUSY
                         : strcmp(error, "io.systemd.LiveUpdate.CheckFailed") == 0 ||
