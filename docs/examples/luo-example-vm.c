@@ -24,6 +24,7 @@
  *   another command line or  the guest is not started and stays saved. With --accept-changes another command line is
  *     size of memory         tried, and QEMU has the say
  *   QEMU cannot load it      (another version, without this machine type) it is not started and stays saved
+ *   QEMU cannot let it go on (somebody else has its disk open at that moment) the same
  *   full or no fd store, no  it is not started
  *     service manager
  *
@@ -453,11 +454,19 @@ static int start_qemu(void) {
         return order("qmp_capabilities", NULL);
 }
 
-/* From here on the guest runs. */
+/* From here on the guest runs; or it has not run, and stays saved if it was. */
 static int run_guest(void) {
+        bool was_saved = machine->is_saved;
+
         set_saved(false);
-        if (order("cont", NULL) < 0)
-                return -1;
+        if (order("cont", NULL) < 0) {
+                /* Disks are not locked before this, for example, and may be in use. Without an answer nobody knows
+                 * whether it has run */
+                set_saved(was_saved && !feof(qmp) && !ferror(qmp));
+                return was_saved && !machine->is_saved
+                        ? fail("the guest that was saved is lost with QEMU, as it may have gone on")
+                        : -1;
+        }
         memcpy(machine->command, joined, joined_size);
         machine->command_size = (uint32_t) joined_size;
         (void) snprintf(machine->qemu_version, sizeof(machine->qemu_version), "%s", qemu_version);
@@ -651,8 +660,13 @@ int main(int argc, char *argv[]) {
                 (void) waitpid(qemu, NULL, 0);
         }
 
+        if (machine->is_saved && status != EXIT_SUCCESS) {
+                (void) fail("the guest stays saved: start it again when this is mended, or drop it with "
+                            "\"systemctl clean --what=fdstore\"");
+                return EXIT_STILL_SAVED;
+        }
         if (machine->is_saved)
-                return status == EXIT_SUCCESS ? status : EXIT_STILL_SAVED;
+                return status;
         (void) forget_guest(); /* nobody needs its memory */
         return status;
 }
