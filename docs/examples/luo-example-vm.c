@@ -33,7 +33,7 @@
  * A kexec takes memory for all of the guest's, touched or not: all of it is allocated before the guest starts, which
  * is refused where there is not that much. With --sparse it is allocated as the guest touches it. Where there is not
  * enough for the rest this is told at the start and before saving, as the guest would live through a restart, and
- * be lost in a kexec.
+ * be lost in a kexec. MemoryMax= has to permit it, and what QEMU takes on top; it is looked at in the same way.
  *
  * The unit needs FileDescriptorStoreMax=3 and FileDescriptorStorePreserve=yes.
  */
@@ -211,9 +211,62 @@ static int check_saved(void) {
         return 0;
 }
 
+/* The number behind the key of this file of a control group, or what is said otherwise ("max", no such file). */
+static uint64_t read_group(const char *group, const char *file, const char *key, uint64_t otherwise) {
+        char path[4200], line[256];
+        uint64_t value = otherwise;
+        FILE *f;
+
+        (void) snprintf(path, sizeof(path), "/sys/fs/cgroup%s/%s", group, file);
+        f = fopen(path, "re");
+        while (f && fgets(line, sizeof(line), f))
+                if (strncmp(line, key, strlen(key)) == 0) {
+                        (void) sscanf(line + strlen(key), "%" SCNu64, &value);
+                        break;
+                }
+        if (f)
+                (void) fclose(f);
+        return value;
+}
+
+/*
+ * How much more this program's control group may have, by its own limit and those above it. What goes over it ends a
+ * process, without a word.
+ */
+static uint64_t group_room(void) {
+        uint64_t room = UINT64_MAX;
+        char group[4096] = "";
+        FILE *f;
+
+        f = fopen("/proc/self/cgroup", "re");
+        while (f && fgets(group, sizeof(group), f) && strncmp(group, "0::", 3) != 0)
+                *group = 0;
+        if (f)
+                (void) fclose(f);
+
+        for (char *path = *group ? group + 3 : group, *end = path + strcspn(path, "\n"); end; end = strrchr(path, '/')) {
+                uint64_t limit, used, cache;
+
+                *end = 0;
+                limit = read_group(path, "memory.max", "", UINT64_MAX);
+                if (limit == UINT64_MAX)
+                        continue;
+                used = read_group(path, "memory.current", "", 0);
+                /* The kernel takes that from it before it ends anybody */
+                cache = read_group(path, "memory.stat", "active_file ", 0) +
+                        read_group(path, "memory.stat", "inactive_file ", 0);
+                used = used > cache ? used - cache : 0;
+                limit = limit > used ? limit - used : 0;
+                if (limit < room)
+                        room = limit;
+        }
+        return room;
+}
+
 /* Allocates all of the memory, or says what it would cost to preserve it. */
 static int check_memory(void) {
         libluo_preflight preflight;
+        uint64_t room, missing;
         int r;
 
         r = libluo_fd_preflight(memory_fd, &preflight, sizeof(preflight));
@@ -225,6 +278,14 @@ static int check_memory(void) {
                         libluo_verdict_to_string(preflight.verdict), preflight.allocated / MIB,
                         preflight.size / MIB);
                 return sparse && preflight.verdict == LIBLUO_VERDICT_HOLES ? 0 : r;
+        }
+        room = group_room();
+        missing = preflight.size - preflight.allocated;
+        if (missing > room) {
+                r = fail("MemoryMax= is too low for the memory of the guest: %" PRIu64 " MiB are left, and %" PRIu64
+                         " more are to be allocated",
+                        room / MIB, missing / MIB);
+                return sparse ? 0 : r;
         }
         if (!sparse && fallocate(memory_fd, 0, 0, (off_t) memory_size) < 0)
                 return fail("cannot allocate the memory of the guest: %s", strerror(errno));
