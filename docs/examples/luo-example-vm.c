@@ -12,7 +12,7 @@
  * again: memory and devices belong together then, and whatever goes wrong meanwhile can be tried again.
  *
  *   first start              the guest boots
- *   restart, kexec           it goes on at its next instruction
+ *   restart, kexec           it goes on at its next instruction, or stands still as before
  *   it shuts itself down     the service ends, and the memory is given back
  *   QEMU or this program     the guest is lost as by a power failure, and boots at the next start; memory that was
  *     crashes                written by a guest that runs fits to no device state
@@ -66,10 +66,17 @@
 #define MIB (UINT64_C(1) << 20)
 #define MEMORY_ID "luo-memory"
 
+/* Whether the guest is saved, and what it did then: a guest that stood still does not go on */
+enum {
+        NOT_SAVED,
+        SAVED_RUNNING,
+        SAVED_STANDING,
+};
+
 /* What is stored as "machine" */
 struct machine {
         uint32_t version;
-        uint32_t is_saved; /* what follows is valid while it is 1 */
+        uint32_t saved; /* what follows is valid if the guest is */
         uint64_t memory_size;
         uint64_t devices_size;
         uint64_t saved_usec; /* when the guest was stopped, by the clock */
@@ -128,8 +135,8 @@ __attribute__((format(printf, 1, 2))) static void tell(const char *format, ...) 
 
 /* ---------------------------------------------------------------------------------------- what is in the store ---- */
 
-static void set_saved(bool is_saved) {
-        __atomic_store_n(&machine->is_saved, is_saved, __ATOMIC_SEQ_CST);
+static void set_saved(uint32_t saved) {
+        __atomic_store_n(&machine->saved, saved, __ATOMIC_SEQ_CST);
 }
 
 /* The file of memory that is stored under the name, or a new one. Returns 1 if it was there, 0 if not. */
@@ -150,7 +157,7 @@ static int get_file(const char *name, int *ret_fd) {
 
 /* Empties what a guest has left that is gone, and gives its memory back. */
 static int forget_guest(void) {
-        set_saved(false);
+        set_saved(NOT_SAVED);
         if (ftruncate(memory_fd, 0) < 0 || ftruncate(devices_fd, 0) < 0)
                 return fail("cannot empty the memory of the guest: %s", strerror(errno));
         return 0;
@@ -174,9 +181,9 @@ static int open_store(void) {
         if (has_devices < 0)
                 return -1;
 
-        if (has_machine ? machine->is_saved && !(has_memory && has_devices) : has_memory || has_devices) {
+        if (has_machine ? machine->saved && !(has_memory && has_devices) : has_memory || has_devices) {
                 (void) fail("a part of what was stored is lost, and the guest with it: it boots");
-                set_saved(false);
+                set_saved(NOT_SAVED);
         }
 
         r = libluo_store_barrier(store, TIMEOUT_USEC);
@@ -337,7 +344,7 @@ static void become_qemu(int socket_fd) {
                 _exit(EXIT_FAILURE);
         memcpy(all, command, n * sizeof(*all));
         memcpy(all + n, more, n_more * sizeof(*all));
-        if (!machine->is_saved)
+        if (!machine->saved)
                 all[n + n_more - 3] = NULL;
 
         for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
@@ -347,9 +354,14 @@ static void become_qemu(int socket_fd) {
         _exit(127);
 }
 
+/* Its end is told by wait_qemu() alone, and by itself. */
+static bool qemu_is_gone(void) {
+        return qmp && (feof(qmp) || ferror(qmp));
+}
+
 /*
  * Reads until the answer to a command comes, and notes what events say. Returns what it returned, or NULL on failure,
- * which was told.
+ * which was told if QEMU is not gone.
  */
 static json_object *read_answer(const char *name) {
         char *line = NULL;
@@ -385,8 +397,6 @@ static json_object *read_answer(const char *name) {
         }
 
         free(line);
-        if (name)
-                (void) fail("QEMU is gone, and did not answer \"%s\"", name);
         return NULL;
 }
 
@@ -395,11 +405,13 @@ static void read_event(void) {
         (void) read_answer(NULL);
 }
 
-/* arguments are JSON, or NULL. Returns what it returned, or NULL on failure, which was told. */
+/* arguments are JSON, or NULL. Returns what read_answer() does. */
 static json_object *ask(const char *name, const char *arguments) {
+        /* If QEMU is gone, reading finds that out */
         if (dprintf(qmp_fd, "{\"execute\":\"%s\"%s%s}\n", name, arguments ? ",\"arguments\":" : "",
-                    arguments ? arguments : "") < 0) {
-                (void) fail("QEMU is gone, and cannot be asked for \"%s\"", name);
+                    arguments ? arguments : "") < 0 &&
+                errno != EPIPE) {
+                (void) fail("QEMU cannot be asked for \"%s\": %s", name, strerror(errno));
                 return NULL;
         }
         return read_answer(name);
@@ -412,8 +424,8 @@ static int order(const char *name, const char *arguments) {
         return answer ? 0 : -1;
 }
 
-/* Saves or loads, and waits until this is done. */
-static int migrate(const char *name, const char *more) {
+/* Saves or loads, and waits until this is done. What is what it does then. */
+static int migrate(const char *name, const char *more, const char *what) {
         json_object *answer, *reason;
         char arguments[128];
 
@@ -422,16 +434,16 @@ static int migrate(const char *name, const char *more) {
         *migration = 0;
         if (order(name, arguments) < 0)
                 return -1;
-        while (strcmp(migration, "completed") != 0 && strcmp(migration, "failed") != 0 && !feof(qmp) &&
-                !ferror(qmp))
+        while (strcmp(migration, "completed") != 0 && strcmp(migration, "failed") != 0 && !qemu_is_gone())
                 read_event();
         if (strcmp(migration, "completed") == 0)
                 return 0;
 
-        answer = strcmp(migration, "failed") == 0 ? ask("query-migrate", NULL) : NULL;
-        if (!json_object_object_get_ex(answer, "error-desc", &reason))
-                reason = NULL;
-        (void) fail("QEMU cannot %s: %s", name, reason ? json_object_get_string(reason) : "it is gone");
+        answer = ask("query-migrate", NULL);
+        if (answer)
+                (void) fail("QEMU %s cannot %s: %s", qemu_version, what,
+                        json_object_object_get_ex(answer, "error-desc", &reason) ? json_object_get_string(reason)
+                                                                                 : "no reason");
         json_object_put(answer);
         return -1;
 }
@@ -515,18 +527,19 @@ static int start_qemu(void) {
         return order("qmp_capabilities", NULL);
 }
 
-/* From here on the guest runs; or it has not run, and stays saved if it was. */
+/* From here on the guest runs, or whoever has stopped it can let it; or it has not run, and stays saved if it was. */
 static int run_guest(void) {
-        bool was_saved = machine->is_saved;
+        uint32_t saved = machine->saved;
 
-        set_saved(false);
-        if (order("cont", NULL) < 0) {
+        set_saved(NOT_SAVED);
+        if (saved != SAVED_STANDING && order("cont", NULL) < 0) {
                 /* Disks are not locked before this, for example, and may be in use. Without an answer nobody knows
                  * whether it has run */
-                set_saved(was_saved && !feof(qmp) && !ferror(qmp));
-                return was_saved && !machine->is_saved
-                        ? fail("the guest that was saved is lost with QEMU, as it may have gone on")
-                        : -1;
+                if (!qemu_is_gone())
+                        set_saved(saved);
+                else if (saved)
+                        (void) fail("the guest that was saved is lost with QEMU, as it may have gone on");
+                return -1;
         }
         memcpy(machine->command, joined, joined_size);
         machine->command_size = (uint32_t) joined_size;
@@ -535,22 +548,24 @@ static int run_guest(void) {
 }
 
 static int resume_guest(void) {
+        bool stands = machine->saved == SAVED_STANDING;
         uint64_t paused_usec, now;
+        char what[128];
 
-        if (migrate("migrate-incoming", ",\"exit-on-error\":false") < 0)
-                return fail("what QEMU %.*s has saved is not for QEMU %s with this command line",
-                        (int) sizeof(machine->qemu_version), machine->qemu_version, qemu_version);
-        if (run_guest() < 0)
+        (void) snprintf(what, sizeof(what), "load what QEMU %.*s has saved", (int) sizeof(machine->qemu_version),
+                machine->qemu_version);
+        if (migrate("migrate-incoming", ",\"exit-on-error\":false", what) < 0 || run_guest() < 0)
                 return -1;
 
         now = now_usec();
         paused_usec = now > machine->saved_usec ? now - machine->saved_usec : 0; /* clocks are set */
         machine->n_resumed++;
-        tell("The guest goes on, saved and resumed %" PRIu64 " times: %" PRIu64
+        tell("The guest %s, saved and resumed %" PRIu64 " times: %" PRIu64
              " MiB of memory kept, none copied, %" PRIu64 " KiB of devices read, paused for %" PRIu64
              ".%03" PRIu64 " s",
-                machine->n_resumed, machine->memory_size / MIB, (machine->devices_size + 1023) / 1024,
-                paused_usec / 1000000, paused_usec / 1000 % 1000);
+                stands ? "is there again, and stands still as before" : "goes on", machine->n_resumed,
+                machine->memory_size / MIB, (machine->devices_size + 1023) / 1024, paused_usec / 1000000,
+                paused_usec / 1000 % 1000);
         return 0;
 }
 
@@ -561,7 +576,10 @@ static int boot_guest(void) {
         return 0;
 }
 
-/* Returns its exit status, -1 if it was killed, or with WNOHANG -EAGAIN if it is still there. */
+/*
+ * Returns its exit status, -1 if it was killed, or with WNOHANG -EAGAIN if it is still there. What ends it with another
+ * status than 0 it has told itself.
+ */
 static int wait_qemu(int flags) {
         int status;
         pid_t pid;
@@ -577,20 +595,34 @@ static int wait_qemu(int flags) {
         return WEXITSTATUS(status);
 }
 
+/* A guest that sleeps goes on sleeping. All else has stopped it: its operator, a disk that is full. */
+static int get_state(uint32_t *ret) {
+        json_object *answer = ask("query-status", NULL), *value;
+        const char *status;
+
+        if (!answer)
+                return -1;
+        status = json_object_object_get_ex(answer, "status", &value) ? json_object_get_string(value) : "";
+        *ret = strcmp(status, "running") == 0 || strcmp(status, "suspended") == 0 ? SAVED_RUNNING : SAVED_STANDING;
+        json_object_put(answer);
+        return 0;
+}
+
 /* Stops the guest for good, with all that the next start needs. */
 static int save_guest(void) {
         uint64_t begin_usec = now_usec();
+        uint32_t state;
         struct stat st;
 
         (void) check_memory();
-        if (set_up_migration() < 0 || migrate("migrate", "") < 0)
+        if (get_state(&state) < 0 || set_up_migration() < 0 || migrate("migrate", "", "save the guest") < 0)
                 return -1;
         if (fstat(devices_fd, &st) < 0)
                 return fail("cannot look at what was saved: %s", strerror(errno));
 
         machine->saved_usec = begin_usec;
         machine->devices_size = (uint64_t) st.st_size;
-        set_saved(true);
+        set_saved(state);
         tell("The guest is saved, in %" PRIu64 " ms: %" PRIu64 " KiB of devices written",
                 (now_usec() - begin_usec) / 1000, (machine->devices_size + 1023) / 1024);
         return 0;
@@ -609,7 +641,7 @@ static int stay(int signals_fd) {
                         return fail("poll: %s", strerror(errno)), EXIT_FAILURE;
                 if (fds[1].revents & POLLIN)
                         read_event();
-                if (feof(qmp) || (fds[1].revents & ~POLLIN))
+                if (qemu_is_gone() || (fds[1].revents & ~POLLIN))
                         fds[1].fd = -1; /* poll(2) leaves it out; SIGCHLD follows */
                 if (!fds[0].revents || read(signals_fd, &info, sizeof(info)) != (ssize_t) sizeof(info))
                         continue;
@@ -630,6 +662,8 @@ static int stay(int signals_fd) {
                         (void) wait_qemu(0);
                         return EXIT_SUCCESS;
                 }
+                if (qemu_is_gone())
+                        continue; /* the guest was shut down at that moment, perhaps */
 
                 is_ending = true;
                 tell("The guest could not be saved, and is asked to shut down");
@@ -639,11 +673,11 @@ static int stay(int signals_fd) {
 }
 
 static int start_guest(void) {
-        if (machine->is_saved ? check_saved() < 0 : prepare_guest() < 0)
+        if (machine->saved ? check_saved() < 0 : prepare_guest() < 0)
                 return -1;
         if (check_memory() < 0 || start_qemu() < 0 || set_up_migration() < 0)
                 return -1;
-        return machine->is_saved ? resume_guest() : boot_guest();
+        return machine->saved ? resume_guest() : boot_guest();
 }
 
 static int parse_arguments(int argc, char *argv[]) {
@@ -716,17 +750,19 @@ int main(int argc, char *argv[]) {
                 (void) libluo_notify("READY=1");
                 status = stay(signals_fd);
         }
+        if (qemu > 0 && qemu_is_gone() && wait_qemu(0) == 0)
+                (void) fail("QEMU has ended, and has not run the guest");
         if (qemu > 0) {
                 (void) kill(qemu, SIGKILL);
                 (void) waitpid(qemu, NULL, 0);
         }
 
-        if (machine->is_saved && status != EXIT_SUCCESS) {
+        if (machine->saved && status != EXIT_SUCCESS) {
                 (void) fail("the guest stays saved: start it again when this is mended, or drop it with "
                             "\"systemctl clean --what=fdstore\"");
                 return EXIT_STILL_SAVED;
         }
-        if (machine->is_saved)
+        if (machine->saved)
                 return status;
         (void) forget_guest(); /* nobody needs its memory */
         return status;
