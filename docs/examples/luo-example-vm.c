@@ -251,7 +251,8 @@ static uint64_t group_room(void) {
         if (f)
                 (void) fclose(f);
 
-        for (char *path = *group ? group + 3 : group, *end = path + strcspn(path, "\n"); end; end = strrchr(path, '/')) {
+        for (char *path = *group ? group + 3 : group, *end = path + strcspn(path, "\n"); end;
+                end = strrchr(path, '/')) {
                 uint64_t limit, used, cache;
 
                 *end = 0;
@@ -289,8 +290,8 @@ static int check_memory(void) {
         room = group_room();
         missing = preflight.size - preflight.allocated;
         if (missing > room) {
-                r = fail("MemoryMax= is too low for the memory of the guest: %" PRIu64 " MiB are left, and %" PRIu64
-                         " more are to be allocated",
+                r = fail("MemoryMax= is too low for the memory of the guest: %" PRIu64
+                         " MiB are left, and %" PRIu64 " more are to be allocated",
                         room / MIB, missing / MIB);
                 return sparse ? 0 : r;
         }
@@ -442,8 +443,9 @@ static int migrate(const char *name, const char *more, const char *what) {
         answer = ask("query-migrate", NULL);
         if (answer)
                 (void) fail("QEMU %s cannot %s: %s", qemu_version, what,
-                        json_object_object_get_ex(answer, "error-desc", &reason) ? json_object_get_string(reason)
-                                                                                 : "no reason");
+                        json_object_object_get_ex(answer, "error-desc", &reason)
+                                ? json_object_get_string(reason)
+                                : "no reason");
         json_object_put(answer);
         return -1;
 }
@@ -552,8 +554,8 @@ static int resume_guest(void) {
         uint64_t paused_usec, now;
         char what[128];
 
-        (void) snprintf(what, sizeof(what), "load what QEMU %.*s has saved", (int) sizeof(machine->qemu_version),
-                machine->qemu_version);
+        (void) snprintf(what, sizeof(what), "load what QEMU %.*s has saved",
+                (int) sizeof(machine->qemu_version), machine->qemu_version);
         if (migrate("migrate-incoming", ",\"exit-on-error\":false", what) < 0 || run_guest() < 0)
                 return -1;
 
@@ -603,7 +605,8 @@ static int get_state(uint32_t *ret) {
         if (!answer)
                 return -1;
         status = json_object_object_get_ex(answer, "status", &value) ? json_object_get_string(value) : "";
-        *ret = strcmp(status, "running") == 0 || strcmp(status, "suspended") == 0 ? SAVED_RUNNING : SAVED_STANDING;
+        *ret = strcmp(status, "running") == 0 || strcmp(status, "suspended") == 0 ? SAVED_RUNNING
+                                                                                  : SAVED_STANDING;
         json_object_put(answer);
         return 0;
 }
