@@ -160,7 +160,7 @@ static int open_narrow(int fd, int open_flags, bool again) {
         struct stat st;
         int other_fd;
 
-        other_fd = libluo_internal_open_link(fd, open_flags);
+        other_fd = libluo_internal_open_link(fd, open_flags | (again ? O_NONBLOCK : 0));
         if (other_fd != -EACCES || again || fstat(fd, &st) < 0)
                 return other_fd;
 

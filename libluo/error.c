@@ -19,6 +19,8 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
                 return "the bundle is too large";
         case EACCES:
                 return "permission denied";
+        case EAGAIN:
+                return "somebody has a lease on the file (F_SETLEASE)";
         case EAFNOSUPPORT:
                 return "the service manager's socket ($NOTIFY_SOCKET) is of a kind that cannot be used here";
         case EBADF:

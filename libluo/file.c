@@ -139,10 +139,19 @@ int libluo_internal_open_link(int fd, int open_flags) {
 
         (void) snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
         r = RETRY(open(path, open_flags | O_CLOEXEC | O_NOCTTY));
-        if (r >= 0)
+        if (r >= 0) {
+                /* That was for opening it only. */
+                if (open_flags & O_NONBLOCK && fcntl(r, F_SETFL, open_flags & O_APPEND) < 0) {
+                        close_fd(r);
+                        return -EACCES;
+                }
+
                 return r;
+        }
 
         switch (errno) {
+        case EWOULDBLOCK:
+                return -EAGAIN;
         case ENOENT: /* the link of an open fd is missing only if /proc is */
                 return -ENOSYS;
         case EMFILE:
@@ -234,7 +243,7 @@ int libluo_internal_find_holes(
         }
 
         /* Looking for holes moves the offset of the open file description: take one of our own. */
-        own_fd = libluo_internal_open_link(fd, O_RDONLY);
+        own_fd = libluo_internal_open_link(fd, O_RDONLY | O_NONBLOCK);
         while (own_fd >= 0 && n < maximum && position < st->st_size) {
                 off_t start, end;
 

@@ -197,7 +197,11 @@ int libluo_internal_describe_fd(int fd, libluo_entry *ret_entry, struct stat *re
  */
 int libluo_internal_restore_inode(int fd, const libluo_entry *entry, bool change_owner);
 
-/* Another open file description of the file behind fd. Returns an fd, -EACCES, -ENOSYS, -ENOMEM, -EMFILE, -ENFILE. */
+/*
+ * Another open file description of the file behind fd. Somebody with a lease on it (F_SETLEASE) keeps this waiting for
+ * fs.lease-break-time, unless open_flags has O_NONBLOCK: then it is -EAGAIN. Returns an fd, or that, -EACCES, -ENOSYS,
+ * -ENOMEM, -EMFILE, -ENFILE.
+ */
 int libluo_internal_open_link(int fd, int open_flags);
 
 /*

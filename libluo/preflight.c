@@ -25,7 +25,7 @@ static int is_preserved(int fd, mode_t mode_bits, uint32_t seals) {
         if (mode_bits & (S_ISUID | S_ISGID))
                 return -EAGAIN;
 
-        own_fd = libluo_internal_open_link(fd, O_RDWR);
+        own_fd = libluo_internal_open_link(fd, O_RDWR | O_NONBLOCK);
         if (own_fd == -EMFILE || own_fd == -ENFILE)
                 return own_fd;
         if (own_fd < 0)

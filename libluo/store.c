@@ -532,7 +532,7 @@ static int open_anew(int fd) {
                 return -EOPNOTSUPP;
 
         offset = lseek(fd, 0, SEEK_CUR);
-        other_fd = libluo_internal_open_link(fd, fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND));
+        other_fd = libluo_internal_open_link(fd, (fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND)) | O_NONBLOCK);
         if (other_fd >= 0 && offset > 0)
                 (void) lseek(other_fd, offset, SEEK_SET);
         return other_fd;

@@ -2,6 +2,9 @@
 
 /* Every documented error of bundles and of their index */
 
+#include <fcntl.h>
+#include <signal.h>
+
 #include "every-error.h"
 
 RUN(bundle_new) {
@@ -282,6 +285,20 @@ TAKE(none, N_ENTRIES)
 
 RUN(again_read_only) {
         return take_entry(c, ENTRY_READ_ONLY, LIBLUO_TAKE_AGAIN);
+}
+
+RUN(again_leased) {
+        int fd, r;
+        libluo_bundle *bundle = open_full(incoming("every-error-full"));
+
+        (void) c;
+        fd = libluo_bundle_take(bundle, ENTRY_READ_ONLY, LIBLUO_TAKE_AGAIN);
+        (void) signal(SIGIO, SIG_IGN); /* which tells that somebody waits */
+        REQUIRE(fd >= 0 && fcntl(fd, F_SETLEASE, F_WRLCK) == 0);
+        r = TRY(libluo_bundle_take(bundle, ENTRY_READ_ONLY, LIBLUO_TAKE_AGAIN));
+        close_fd(fd);
+        libluo_bundle_free(bundle);
+        return r;
 }
 
 RUN(take_after_finish) {

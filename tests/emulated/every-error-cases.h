@@ -119,6 +119,7 @@ CASE(1, libluo_index_features, ENOMEM, index_features, FAILS(ALLOCATE, ENOMEM))
 
 RETRIEVE_CASES(1, libluo_bundle_take, take_plain)
 CASE(1, libluo_bundle_take, EACCES, again_read_only, .proc_error = EPERM)
+CASE(1, libluo_bundle_take, EAGAIN, again_leased, .object = GOOD)
 CASE(1, libluo_bundle_take, EPERM, take_read_only, FAILS(FCHMOD, EPERM))
 CASE(1, libluo_bundle_take, EINVAL, take_none, .object = GOOD)
 CASE(1, libluo_bundle_take, ENODATA, take_lost, .object = GOOD)

@@ -3,6 +3,7 @@
 /* What LUO does not keep of a file: holes, access mode, open file descriptions. */
 
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <sys/mman.h>
@@ -153,6 +154,26 @@ static void test_same_description(void) {
         close_fd(file_fd);
 }
 
+/* Whoever takes a lease on what it has stored (F_SETLEASE) keeps nobody waiting: for 45 s, for each file. */
+static void test_leased(void) {
+        off_t page = (off_t) sysconf(_SC_PAGESIZE);
+        struct luo_hole *holes;
+        int fd = sparse_file(10 * page), leased_fd = libluo_internal_open_link(fd, O_RDWR), other_fd;
+
+        (void) signal(SIGIO, SIG_IGN); /* which tells that somebody waits */
+        REQUIRE(leased_fd >= 0 && fcntl(leased_fd, F_SETLEASE, F_WRLCK) == 0);
+        CHECK_EQUAL(libluo_internal_open_link(fd, O_RDONLY | O_NONBLOCK), -EAGAIN);
+        CHECK_EQUAL(find_holes(fd, &holes), 0);
+        CHECK(!holes);
+
+        REQUIRE(fcntl(leased_fd, F_SETLEASE, F_UNLCK) == 0);
+        other_fd = libluo_internal_open_link(fd, O_WRONLY | O_APPEND | O_NONBLOCK);
+        CHECK_EQUAL(fcntl(other_fd, F_GETFL) & (O_ACCMODE | O_APPEND | O_NONBLOCK), O_WRONLY | O_APPEND);
+        close_fd(other_fd);
+        close_fd(leased_fd);
+        close_fd(fd);
+}
+
 static void test_memory_for_holes(void) {
         uint64_t available = libluo_memory_for_holes();
         struct stat st;
@@ -177,6 +198,7 @@ static const struct test_case cases[] = {
         { "giving back the last page", test_free_last_page },
         { "holes that are not in the file", test_hostile_holes },
         { "holes of a sealed file", test_sealed_holes },
+        { "a file with a lease", test_leased },
         { "open files and their duplicates", test_same_description },
 };
 

@@ -262,6 +262,24 @@ static void test_set_user_id(void) {
         close_fd(fd);
 }
 
+/* Nobody waits for who has taken a lease on what it has stored. */
+static void test_leased(void) {
+        int fd = memfd_create("m", MFD_CLOEXEC), leased_fd;
+        libluo_preflight p;
+
+        REQUIRE(fd >= 0 && ftruncate(fd, 4096) == 0);
+        leased_fd = libluo_internal_open_link(fd, O_RDONLY);
+        (void) signal(SIGIO, SIG_IGN); /* which tells that somebody waits */
+        REQUIRE(leased_fd >= 0 && fcntl(leased_fd, F_SETLEASE, F_WRLCK) == 0);
+        CHECK_EQUAL(libluo_fd_preflight(fd, &p, sizeof(p)), 0);
+        CHECK_EQUAL(p.verdict, LIBLUO_VERDICT_FINE);
+        CHECK_EQUAL(p.certain, 0);
+        close_fd(leased_fd);
+        CHECK_EQUAL(libluo_fd_preflight(fd, &p, sizeof(p)), 0);
+        CHECK_EQUAL(p.certain, 1);
+        close_fd(fd);
+}
+
 /* More than there is of memory, but not more than a file can have */
 static void test_holes(void) {
         int fd = memfd_create("m", MFD_CLOEXEC);
@@ -288,6 +306,7 @@ static const struct test_case cases[] = {
         { "somebody writes meanwhile", test_concurrent_writer },
         { "callers of other versions", test_other_sizes },
         { "a file on a server that does not answer", test_dead_file },
+        { "a file with a lease", test_leased },
         { "set-user-ID", test_set_user_id },
         { "holes that do not fit", test_holes },
         { "errors", test_errors },
