@@ -2,15 +2,45 @@
 
 /*
  * What an initramfs leaves in /run/initramfs/shutdown to take the root file system apart, as far as a test needs it:
- * does the kexec, and knows nothing of LUO. Static, as there are no libraries where it runs.
+ * does the kexec, and knows nothing of LUO. Like a systemd-shutdown in its place it closes all file descriptors but
+ * those it is told of, and leaves these alone. Static, as there are no libraries where it runs.
  */
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/reboot.h>
 #include <unistd.h>
 
+#include <sys/reboot.h>
+
 #include <linux/reboot.h>
+
+enum { FDS_MAX = 65536 };
+
+/* "fd":NUMBER, each time it is in the memfd of $SYSTEMD_LUO_SERIALIZE_FD */
+static void close_others(void) {
+        static bool keep[FDS_MAX];
+        static char text[1 << 20];
+        const char *number = getenv("SYSTEMD_LUO_SERIALIZE_FD");
+        ssize_t n = number ? pread(atoi(number), text, sizeof(text) - 1, 0) : 0;
+
+        if (n < 0) {
+                perror("exitrd: cannot read what it is told");
+                return;
+        }
+        text[n] = 0;
+        for (const char *p = text; (p = strstr(p, "\"fd\":")); p++) {
+                long fd = strtol(p + strlen("\"fd\":"), NULL, 10);
+
+                if (fd >= 0 && fd < FDS_MAX)
+                        keep[fd] = true;
+        }
+
+        for (int fd = STDERR_FILENO + 1; fd < FDS_MAX; fd++)
+                if (!keep[fd])
+                        (void) close(fd);
+}
 
 int main(int argc, char *argv[]) {
         if (argc < 2 || strcmp(argv[1], "kexec") != 0) {
@@ -18,6 +48,7 @@ int main(int argc, char *argv[]) {
                 return 1;
         }
 
+        close_others();
         fprintf(stderr, "exitrd: kexec\n");
         sync();
         (void) reboot(LINUX_REBOOT_CMD_KEXEC);
