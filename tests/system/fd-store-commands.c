@@ -100,7 +100,9 @@ static bool store_new(const char *name, uint64_t number, size_t kib, const char 
                 return false;
         ok = leased ? ftruncate(fd, (off_t) kib * 1024) >= 0 : fill(fd, number, kib * 1024);
         (void) snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
-        stored = leased ? open_leased(path) : strcmp(access, "ro") == 0 ? open(path, O_RDONLY | O_CLOEXEC) : fd;
+        stored = leased                     ? open_leased(path)
+                : strcmp(access, "ro") == 0 ? open(path, O_RDONLY | O_CLOEXEC)
+                                            : fd;
         ok = ok && store(stored, name);
         if (stored >= 0 && stored != fd)
                 (void) close(stored);
