@@ -2,14 +2,17 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json.h>
 
 #include "fd-store.h"
 #include "internal.h"
+#include "live-update-interface.h"
 #include "live-update.h"
 #include "varlink.h"
+#include "version.h"
 
 #define INTERFACE "io.systemd.LiveUpdate."
 #define UNIT_NAME "emulated.service"
@@ -59,6 +62,22 @@ static bool get_kind(struct varlink_call *call, enum kind *ret) {
                 return false;
         }
 
+        return true;
+}
+
+/* Checks that a parameter is a truth value, if it is there. */
+static bool get_boolean(struct varlink_call *call, const char *name, bool *ret) {
+        struct json_object *value = NULL;
+
+        *ret = false;
+        if (!call->parameters || !json_object_object_get_ex(call->parameters, name, &value) || !value)
+                return true;
+        if (!json_object_is_type(value, json_type_boolean)) {
+                invalid_parameter(call, name);
+                return false;
+        }
+
+        *ret = json_object_get_boolean(value);
         return true;
 }
 
@@ -126,13 +145,11 @@ static void reply_session(struct varlink_call *call, const struct stored_fd *ent
 }
 
 static void create_session(struct service_manager *m, struct varlink_call *call) {
-        static const char *const known[] = { "name", NULL };
         struct unit_sessions sessions;
         const char *name;
         int r;
 
-        if (!knows_parameters(call, known) || !get_string(call, "name", true, &name) ||
-                !check_call(m, call, name))
+        if (!get_string(call, "name", true, &name) || !check_call(m, call, name))
                 return;
 
         service_manager_find_sessions(m, name, &sessions);
@@ -154,19 +171,20 @@ static void create_session(struct service_manager *m, struct varlink_call *call)
                 varlink_error(call, INTERFACE "TooManySessions", NULL);
         else {
                 service_manager_find_sessions(m, name, &sessions);
-                reply_session(call, sessions.outgoing);
+                if (call->oneway) /* as with systemd: nobody is to have it */
+                        service_manager_remove_session(m, sessions.outgoing);
+                else
+                        reply_session(call, sessions.outgoing);
         }
 }
 
 static void get_session(struct service_manager *m, struct varlink_call *call) {
-        static const char *const known[] = { "name", "kind", NULL };
         struct unit_sessions sessions;
         const struct stored_fd *entry;
         const char *name;
         enum kind kind;
 
-        if (!knows_parameters(call, known) || !get_string(call, "name", true, &name) ||
-                !get_kind(call, &kind) || !check_call(m, call, name))
+        if (!get_string(call, "name", true, &name) || !get_kind(call, &kind) || !check_call(m, call, name))
                 return;
 
         service_manager_find_sessions(m, name, &sessions);
@@ -178,13 +196,14 @@ static void get_session(struct service_manager *m, struct varlink_call *call) {
 }
 
 static void remove_session(struct service_manager *m, struct varlink_call *call) {
-        static const char *const known[] = { "name", "kind", "unit", "allowInteractiveAuthentication", NULL };
         struct unit_sessions sessions = {};
         const char *name, *unit;
+        bool interactive;
         enum kind kind;
 
-        if (!knows_parameters(call, known) || !get_string(call, "name", true, &name) ||
-                !get_kind(call, &kind) || !get_string(call, "unit", false, &unit))
+        if (!get_string(call, "name", true, &name) || !get_kind(call, &kind) ||
+                !get_string(call, "unit", false, &unit) ||
+                !get_boolean(call, "allowInteractiveAuthentication", &interactive))
                 return;
         if (unit && call->peer_uid != 0) {
                 varlink_error(call, "org.varlink.service.PermissionDenied", NULL);
@@ -211,6 +230,19 @@ static void remove_session(struct service_manager *m, struct varlink_call *call)
         varlink_reply(call, NULL, -1, false);
 }
 
+/* root sees all units, a service itself only */
+static bool may_look_at(struct service_manager *m, struct varlink_call *call, const char *unit) {
+        if (call->peer_uid == 0)
+                return true;
+        if (!check_caller(m, call))
+                return false;
+        if (!unit || strcmp(unit, UNIT_NAME) == 0)
+                return true;
+
+        varlink_error(call, "org.varlink.service.PermissionDenied", NULL);
+        return false;
+}
+
 static struct json_object *describe_session(const struct session_description *description) {
         struct json_object *parameters = json_object_new_object();
 
@@ -222,25 +254,13 @@ static struct json_object *describe_session(const struct session_description *de
 }
 
 static void list_sessions(struct service_manager *m, struct varlink_call *call) {
-        static const char *const known[] = { "unit", NULL };
         struct session_description description;
         struct json_object *last = NULL;
         struct stored_fd *entry = NULL;
         const char *unit;
 
-        if (!knows_parameters(call, known) || !get_string(call, "unit", false, &unit))
+        if (!get_string(call, "unit", false, &unit) || !may_look_at(m, call, unit))
                 return;
-        if (!call->more) {
-                varlink_error(call, "org.varlink.service.ExpectedMore", NULL);
-                return;
-        }
-        if (call->peer_uid != 0 && !check_caller(m, call))
-                return;
-
-        if (call->peer_uid != 0 && unit && strcmp(unit, UNIT_NAME) != 0) {
-                varlink_error(call, "org.varlink.service.PermissionDenied", NULL);
-                return;
-        }
 
         while ((!unit || strcmp(unit, UNIT_NAME) == 0) &&
                 service_manager_next_session(m, &entry, &description)) {
@@ -256,39 +276,104 @@ static void list_sessions(struct service_manager *m, struct varlink_call *call) 
 }
 
 static void describe(struct service_manager *m, struct varlink_call *call) {
-        static const char *const known[] = { NULL };
-        struct json_object *parameters;
+        struct json_object *parameters = json_object_new_object();
 
-        if (!knows_parameters(call, known))
-                return;
-
-        parameters = json_object_new_object();
         json_object_object_add(parameters, "available", json_object_new_boolean(true));
         json_object_object_add(parameters, "kexecCount", json_object_new_int((int) service_manager_boot(m)));
         varlink_reply(call, parameters, -1, false);
+}
+
+static void check(struct service_manager *m, struct varlink_call *call) {
+        struct json_object *parameters;
+        bool only_required;
+        const char *unit;
+
+        if (!get_string(call, "unit", false, &unit) || !get_boolean(call, "onlyRequired", &only_required) ||
+                !may_look_at(m, call, unit))
+                return;
+        if (unit && strcmp(unit, UNIT_NAME) != 0) {
+                varlink_error(call, INTERFACE "NotAService", NULL);
+                return;
+        }
+
+        /* There is no unit with LiveUpdateRequired= here */
+        parameters = json_object_new_object();
+        json_object_object_add(parameters, "required", json_object_new_boolean(false));
+        varlink_reply(call, parameters, -1, true);
+        live_update_check(m, call, only_required ? NULL : UNIT_NAME);
+}
+
+static void get_info(struct service_manager *m, struct varlink_call *call) {
+        struct json_object *parameters = json_object_new_object(), *interfaces = json_object_new_array();
+
+        (void) m;
+        json_object_array_add(interfaces, json_object_new_string("io.systemd.LiveUpdate"));
+        json_object_object_add(parameters, "vendor", json_object_new_string("libluo"));
+        json_object_object_add(parameters, "product", json_object_new_string("luo-emulate"));
+        json_object_object_add(parameters, "version", json_object_new_string(LIBLUO_VERSION));
+        json_object_object_add(parameters, "url", json_object_new_string(""));
+        json_object_object_add(parameters, "interfaces", interfaces);
+        varlink_reply(call, parameters, -1, false);
+}
+
+static void get_interface_description(struct service_manager *m, struct varlink_call *call) {
+        static const char *const lines[] = { LIVE_UPDATE_INTERFACE };
+        struct json_object *parameters;
+        size_t size = 0;
+        const char *name;
+        char *text, *end;
+
+        (void) m;
+        if (!get_string(call, "interface", true, &name))
+                return;
+        parameters = json_object_new_object();
+        if (strcmp(name, "io.systemd.LiveUpdate") != 0) {
+                json_object_object_add(parameters, "interface", json_object_new_string(name));
+                varlink_error(call, "org.varlink.service.InterfaceNotFound", parameters);
+                return;
+        }
+
+        for (size_t i = 0; i < ELEMENTS(lines); i++)
+                size += strlen(lines[i]);
+        text = end = malloc(size + 1);
+        for (size_t i = 0; text && i < ELEMENTS(lines); i++)
+                end = stpcpy(end, lines[i]);
+        json_object_object_add(parameters, "description", text ? json_object_new_string(text) : NULL);
+        varlink_reply(call, parameters, -1, false);
+        free(text);
 }
 
 void live_update_call(void *userdata, struct varlink_call *call) {
         static const struct {
                 const char *name;
                 void (*run)(struct service_manager *m, struct varlink_call *call);
+                bool needs_more;
+                const char *parameters[5];
         } methods[] = {
-                { "CreateSession", create_session },
-                { "GetSession", get_session },
-                { "RemoveSession", remove_session },
-                { "ListSessions", list_sessions },
-                { "Describe", describe },
+                { INTERFACE "CreateSession", create_session, false, { "name" } },
+                { INTERFACE "GetSession", get_session, false, { "name", "kind" } },
+                { INTERFACE "RemoveSession", remove_session, false,
+                        { "name", "kind", "unit", "allowInteractiveAuthentication" } },
+                { INTERFACE "ListSessions", list_sessions, true, { "unit" } },
+                { INTERFACE "Describe", describe, false, {} },
+                { INTERFACE "Check", check, true, { "unit", "onlyRequired" } },
+                { "org.varlink.service.GetInfo", get_info, false, {} },
+                { "org.varlink.service.GetInterfaceDescription", get_interface_description, false,
+                        { "interface" } },
         };
+        struct json_object *parameters;
 
-        if (strncmp(call->method, INTERFACE, strlen(INTERFACE)) != 0) {
-                varlink_error(call, "org.varlink.service.InterfaceNotFound", NULL);
+        for (size_t i = 0; i < ELEMENTS(methods); i++) {
+                if (strcmp(call->method, methods[i].name) != 0)
+                        continue;
+                if (methods[i].needs_more && !call->more)
+                        varlink_error(call, "org.varlink.service.ExpectedMore", NULL);
+                else if (knows_parameters(call, methods[i].parameters))
+                        methods[i].run(userdata, call);
                 return;
         }
-        for (size_t i = 0; i < ELEMENTS(methods); i++)
-                if (strcmp(call->method + strlen(INTERFACE), methods[i].name) == 0) {
-                        methods[i].run(userdata, call);
-                        return;
-                }
 
-        varlink_error(call, "org.varlink.service.MethodNotFound", NULL);
+        parameters = json_object_new_object();
+        json_object_object_add(parameters, "method", json_object_new_string(call->method));
+        varlink_error(call, "org.varlink.service.MethodNotFound", parameters);
 }

@@ -38,5 +38,18 @@ struct session_description {
 bool service_manager_next_session(
         struct service_manager *manager, struct stored_fd **entry, struct session_description *ret);
 
+/* Any entry of the store: the first after *entry (NULL: of all), and what it is; false if there is none. */
+struct entry_description {
+        const char *name;
+        int fd;
+        bool is_session, is_restored; /* is_restored: a session that came from the previous kernel */
+        bool is_preserved;            /* a file that is in a session of somebody already */
+};
+bool service_manager_next_entry(
+        struct service_manager *manager, struct stored_fd **entry, struct entry_description *ret);
+
 /* A varlink_handler; userdata is the service manager. */
 void live_update_call(void *userdata, struct varlink_call *call);
+
+/* Check(), of all that the store has: live-update-check.c. */
+void live_update_check(struct service_manager *manager, struct varlink_call *call, const char *unit);

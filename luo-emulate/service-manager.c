@@ -363,6 +363,34 @@ bool service_manager_next_session(
         return true;
 }
 
+static bool is_preserved(void *userdata, int fd) {
+        struct service_manager *m = userdata;
+        struct stat st;
+
+        return process_fd_stat(getpid(), fd, &st) >= 0 &&
+                kernel_find_frozen(&m->supervisor->kernel, st.st_dev, st.st_ino);
+}
+
+bool service_manager_next_entry(
+        struct service_manager *m, struct stored_fd **entry, struct entry_description *ret) {
+        struct stored_fd *e = *entry ? TAILQ_NEXT(*entry, entries) : TAILQ_FIRST(&m->store.list);
+        const struct session *session;
+
+        if (!e)
+                return false;
+
+        session = session_of(m, e);
+        *entry = e;
+        *ret = (struct entry_description) {
+                .name = e->name,
+                .fd = e->fd,
+                .is_session = session,
+                .is_restored = session && session->incoming,
+                .is_preserved = !session && is_preserved(m, e->fd),
+        };
+        return true;
+}
+
 /* ----------------------------------------------------------------------------------------------- the program ---- */
 
 int service_manager_begin(struct service_manager *m) {
@@ -747,14 +775,6 @@ void service_manager_dispatch(struct service_manager *m) {
 }
 
 /* ---------------------------------------------------------------------------------------------------- kexec ---- */
-
-static bool is_preserved(void *userdata, int fd) {
-        struct service_manager *m = userdata;
-        struct stat st;
-
-        return process_fd_stat(getpid(), fd, &st) >= 0 &&
-                kernel_find_frozen(&m->supervisor->kernel, st.st_dev, st.st_ino);
-}
 
 /* A session that comes back is an entry without a file meanwhile. Returns false if it does not. */
 static bool put_session_aside(

@@ -149,8 +149,14 @@ static void send_message(struct varlink_connection *c, struct json_object *messa
 
 static void answer(struct varlink_call *call, const char *error, struct json_object *parameters, int fd,
         bool continues) {
-        struct json_object *message = json_object_new_object();
+        struct json_object *message;
 
+        if (call->oneway) {
+                json_object_put(parameters);
+                return;
+        }
+
+        message = json_object_new_object();
         if (error)
                 json_object_object_add(message, "error", json_object_new_string(error));
         json_object_object_add(message, "parameters", parameters ? parameters : json_object_new_object());
@@ -168,34 +174,84 @@ void varlink_error(struct varlink_call *call, const char *error, struct json_obj
         answer(call, error, parameters, -1, false);
 }
 
+/* json-c looks at the first bits of each byte only. */
+static bool is_utf8(const char *text, size_t length) {
+        static const uint32_t minimum[] = { 0, 0x80, 0x800, 0x10000 };
+
+        for (size_t i = 0; i < length;) {
+                uint8_t c = (uint8_t) text[i++];
+                unsigned n = c < 0x80 ? 0 : c < 0xc0 ? 4 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : c < 0xf8 ? 3 : 4;
+                uint32_t code_point = n == 0 ? c : c & (0x3fU >> n);
+
+                if (n > 3 || length - i < n)
+                        return false;
+                for (unsigned k = 0; k < n; k++, i++) {
+                        if (((uint8_t) text[i] & 0xc0) != 0x80)
+                                return false;
+                        code_point = code_point << 6 | ((uint8_t) text[i] & 0x3f);
+                }
+                if (code_point < minimum[n] || code_point > 0x10ffff ||
+                        (code_point >= 0xd800 && code_point < 0xe000))
+                        return false;
+        }
+
+        return true;
+}
+
 /* JSON only, as sd-json has it: otherwise what is not would come back in replies. */
 static struct json_object *parse(const char *text, size_t length) {
-        struct json_tokener *tokener = json_tokener_new();
+        struct json_tokener *tokener;
         struct json_object *root;
 
+        tokener = is_utf8(text, length) ? json_tokener_new() : NULL;
         if (!tokener)
                 return NULL;
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
         root = json_tokener_parse_ex(tokener, text, (int) length);
         json_tokener_free(tokener);
         return root;
 }
 
+/* Reads a call. Returns false for what is none: as for sd-varlink, that is also one of which anything is not known. */
+static bool read_call(struct json_object *root, struct varlink_call *call) {
+        bool has_flag = false;
+
+        if (!json_object_is_type(root, json_type_object))
+                return false;
+
+        json_object_object_foreach(root, key, value) {
+                if (strcmp(key, "method") == 0) {
+                        if (!json_object_is_type(value, json_type_string))
+                                return false;
+                        call->method = json_object_get_string(value);
+                        if (strlen(call->method) != (size_t) json_object_get_string_len(value))
+                                return false;
+                } else if (strcmp(key, "parameters") == 0) {
+                        if (value && !json_object_is_type(value, json_type_object))
+                                return false;
+                        call->parameters = value;
+                } else if (strcmp(key, "oneway") == 0 || strcmp(key, "more") == 0 ||
+                        strcmp(key, "upgrade") == 0) {
+                        if (has_flag || !json_object_is_type(value, json_type_boolean))
+                                return false;
+                        has_flag = json_object_get_boolean(value);
+                        call->oneway = has_flag && *key == 'o';
+                        call->more = has_flag && *key == 'm';
+                } else
+                        return false;
+        }
+
+        return call->method;
+}
+
 static void handle_message(
         struct varlink_server *s, struct varlink_connection *c, const char *text, size_t length) {
-        struct json_object *root = parse(text, length), *method, *more;
         struct varlink_call call = { .connection = c, .peer = c->peer.pid, .peer_uid = c->peer.uid };
+        struct json_object *root = parse(text, length);
 
-        if (json_object_is_type(root, json_type_object) &&
-                json_object_object_get_ex(root, "method", &method) &&
-                json_object_is_type(method, json_type_string)) {
-                call.method = json_object_get_string(method);
-                if (!json_object_object_get_ex(root, "parameters", &call.parameters) ||
-                        !json_object_is_type(call.parameters, json_type_object))
-                        call.parameters = NULL;
-                call.more = json_object_object_get_ex(root, "more", &more) && json_object_get_boolean(more);
+        if (read_call(root, &call))
                 s->handler(s->userdata, &call);
-        } else
+        else
                 c->failed = true;
 
         json_object_put(root);

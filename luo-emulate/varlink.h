@@ -23,6 +23,7 @@ struct varlink_call {
         pid_t peer;                     /* who has opened the connection */
         uid_t peer_uid;
         bool more;
+        bool oneway; /* no reply is wanted, and none is sent */
 };
 
 /* The socket has this path. Returns 0 or a negative errno; *ret_server is NULL without json-c. */

@@ -11,7 +11,7 @@
 #include "fd-store.h"
 #include "judge.h"
 #include "luoctl.h"
-#include "manager-check.h"
+#include "manager-live-update.h"
 #include "manager.h"
 #include "process.h"
 #include "verdict.h"
@@ -189,6 +189,11 @@ static bool is_expected(const struct unit_store *store, const struct verdict *ve
         return verdict->by_type && strncmp(store->unit, prefix, strlen(prefix)) == 0;
 }
 
+/* Of what systemd tells nothing but how many there are */
+static enum survival survival_of_not_told(const struct unit_store *store) {
+        return unit_store_is_preserved(store) ? SURVIVAL_UNKNOWN : SURVIVAL_NO;
+}
+
 struct verdict *judge_stores(struct unit_store *stores, size_t n_stores, bool all, struct tally *tally) {
         struct process manager;
         struct verdict *verdicts;
@@ -225,6 +230,7 @@ struct verdict *judge_stores(struct unit_store *stores, size_t n_stores, bool al
         v = 0;
         for (size_t i = 0; i < n_stores; i++) {
                 tally->n[SURVIVAL_YES] += stores[i].n_pending;
+                tally->n[survival_of_not_told(stores + i)] += stores[i].n_not_told;
                 for (size_t k = 0; k < stores[i].n_fds; k++, v++) {
                         if (verdicts[v].survival != SURVIVAL_NO &&
                                 is_shared(stores, n_stores, i, stores[i].fds + k))
@@ -251,6 +257,19 @@ static int print_stores_table(
                         table_add(&table, "%s", stores[i].unit);
                         table_add(&table, "%s", stores[i].fds[k].name);
                         verdict_add_cells(verdict++, &table);
+                }
+
+        for (size_t i = 0; i < n_stores; i++)
+                if (stores[i].n_not_told > 0) {
+                        table_add(&table, "%s", stores[i].unit);
+                        table_add(&table, "-");
+                        table_add(&table, "%s", survival_to_string(survival_of_not_told(stores + i)));
+                        table_add(&table, "-");
+                        table_add(&table, "-");
+                        table_add(&table, NOT_TOLD "%s", stores[i].n_not_told,
+                                unit_store_is_preserved(stores + i)
+                                        ? ""
+                                        : "; the unit lacks FileDescriptorStorePreserve=yes");
                 }
 
         /* systemd carries it on, whatever the unit's settings are */
@@ -298,6 +317,7 @@ static enum survival survival_from_string(const char *verdict) {
 }
 
 static void add_checked(struct table *table, const struct checked *c, enum survival survival) {
+        uint64_t holes = c->holes_bytes == UINT64_MAX ? 0 : c->holes_bytes;
         const char *separator = *c->reason ? "; " : "";
 
         table_add(table, "%s", *c->unit ? c->unit : "-");
@@ -306,8 +326,8 @@ static void add_checked(struct table *table, const struct checked *c, enum survi
         if (c->bytes == UINT64_MAX)
                 table_add(table, "-");
         else
-                table_add(table, "%" PRIu64, c->bytes);
-        table_add(table, "%" PRIu64, c->holes_bytes == UINT64_MAX ? 0 : c->holes_bytes);
+                table_add(table, "%" PRIu64, c->bytes + holes);
+        table_add(table, "%" PRIu64, holes);
 
         if (*c->limit_unit)
                 table_add(table, "%s%sit cannot be restored below the MemoryMax= of %s", c->reason, separator,
@@ -346,6 +366,49 @@ static int print_checked(const struct checked *checked, size_t n, bool legend) {
         return r < 0 ? fail(r, "%s", strerror(-r)) : tally_exit_status(&tally);
 }
 
+/*
+ * Asks for each of the units, or for all. Returns 0, or -EOPNOTSUPP if nothing is said of one: it may not be there, or
+ * keep nothing over a kexec.
+ */
+static int ask_manager(const struct arguments *arguments, struct checked **checked, size_t *n) {
+        int r = 0;
+
+        if (arguments->n_operands == 0)
+                return live_update_check(NULL, checked, n);
+
+        for (size_t i = 0; r >= 0 && i < arguments->n_operands; i++) {
+                char *unit = unit_name(arguments->operands[i]);
+                size_t n_before = *n;
+
+                r = unit ? live_update_check(unit, checked, n) : -ENOMEM;
+                free(unit);
+                if (r >= 0 && *n == n_before)
+                        r = -EOPNOTSUPP;
+        }
+
+        return r;
+}
+
+/* Returns an exit status, or -EOPNOTSUPP if systemd does not say. */
+static int check_by_manager(const struct arguments *arguments) {
+        struct checked *checked = NULL;
+        size_t n = 0;
+        int r;
+
+        r = ask_manager(arguments, &checked, &n);
+        if (r >= 0) {
+                r = print_checked(checked, n, arguments->legend);
+                if (arguments->legend && geteuid() != 0)
+                        printf("This is what is of this service: systemd tells only root of others.\n");
+        } else if (r == -EBUSY || r == -ETIMEDOUT)
+                r = fail(r, "systemd came to no end: a service keeps it from looking at what it stored");
+        else if (r != -EOPNOTSUPP)
+                r = fail(r, "%s", strerror(-r));
+
+        checked_free(checked, n);
+        return r;
+}
+
 int command_check(const struct arguments *arguments) {
         struct unit_store *stores;
         struct verdict *verdicts;
@@ -367,24 +430,14 @@ int command_check(const struct arguments *arguments) {
         }
 
         /* It knows what is meant to survive, and has the files. But it says nothing of anything else. */
-        if (!arguments->all && !arguments->json && arguments->n_operands == 0) {
-                struct checked *checked;
-                size_t n;
-
-                r = manager_check(&checked, &n);
-                if (r >= 0) {
-                        r = print_checked(checked, n, arguments->legend);
-                        checked_free(checked, n);
+        if (!arguments->all && !arguments->json) {
+                r = check_by_manager(arguments);
+                if (r >= 0)
                         return r;
-                }
-                if (r == -EBUSY || r == -ETIMEDOUT)
-                        return fail(r,
-                                "systemd came to no end: a service keeps it from looking at what it stored");
-                if (r != -EOPNOTSUPP)
-                        return fail(r, "%s", strerror(-r));
         }
 
-        r = manager_read_stores(arguments->operands, arguments->n_operands, &stores, &n_stores);
+        r = manager_read_stores(
+                arguments->operands, arguments->n_operands, /* numbers= */ true, &stores, &n_stores);
         if (r > 0)
                 return r;
 

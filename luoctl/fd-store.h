@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <inttypes.h>
+
 #include "luoctl.h"
 #include "manager.h"
 #include "output.h"
@@ -17,8 +19,11 @@ void unit_stores_print_json(const struct unit_store *stores, size_t n_stores,
         void (*print_fd)(const struct stored_fd *fd, size_t number, const void *userdata, struct json *json),
         const void *userdata, struct json *json);
 
-/* What is pending of a unit, as a member of an object */
-void pending_print_json(const struct unit_store *store, struct json *json);
+/* What is told of a unit beside the entries of its store, as members of an object */
+void beside_fds_print_json(const struct unit_store *store, struct json *json);
+
+/* For the number of entries that systemd tells root only */
+#define NOT_TOLD "%" PRIu64 " fds: systemd tells only root what they are"
 
 /* What list and show print of an entry of a fd store */
 

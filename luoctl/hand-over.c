@@ -281,7 +281,7 @@ static int note_units(struct marker *m) {
         size_t n_stores;
         int r;
 
-        r = manager_read_stores(NULL, 0, &stores, &n_stores);
+        r = manager_read_stores(NULL, 0, /* numbers= */ false, &stores, &n_stores);
         if (r > 0)
                 return r;
 
@@ -388,7 +388,7 @@ static uint64_t count_fds(const struct noted_unit *unit) {
         uint64_t n = 0;
         size_t n_stores;
 
-        if (manager_read_stores(&name, 1, &stores, &n_stores) > 0)
+        if (manager_read_stores(&name, 1, /* numbers= */ false, &stores, &n_stores) > 0)
                 return 0;
 
         for (size_t i = 0; i < n_stores; i++)

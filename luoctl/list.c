@@ -11,16 +11,23 @@
 
 #include "fd-store.h"
 #include "luoctl.h"
+#include "manager-live-update.h"
 #include "verdict.h"
 
 static const char *type_to_string(const struct stored_fd *fd) {
-        return path_is_session(fd->path) ? "LUO session" : file_type(fd->mode);
+        return fd->session || path_is_session(fd->path) ? "LUO session" : file_type(fd->mode);
 }
 
 void stored_fd_add_cells(const struct stored_fd *fd, struct table *table) {
         table_add(table, "%s", fd->name);
-        table_add(table, "%s", type_to_string(fd));
+        table_add(
+                table, "%s%s%s", fd->session ? fd->session : "", fd->session ? " " : "", type_to_string(fd));
         table_add(table, "%s", access_mode(fd->open_flags));
+        if (fd->inode == 0) { /* of a session that systemd names, and tells nothing else of */
+                for (size_t i = 0; i < 3; i++)
+                        table_add(table, "-");
+                return;
+        }
         table_add(table, "%u:%u", major(fd->device), minor(fd->device));
         table_add(table, "%ju", (uintmax_t) fd->inode);
         table_add(table, "%s", *fd->path ? fd->path : "-");
@@ -31,6 +38,10 @@ void stored_fd_print_json(const struct stored_fd *fd, struct json *json) {
 
         json_string(json, "name", fd->name);
         json_string(json, "type", type_to_string(fd));
+        if (fd->session)
+                json_string(json, "session", fd->session);
+        if (fd->inode == 0)
+                return;
         (void) snprintf(text, sizeof(text), "%04o", (unsigned) fd->mode & 07777);
         json_string(json, "mode", text);
         json_string(json, "access", access_mode(fd->open_flags));
@@ -45,7 +56,9 @@ void stored_fd_print_json(const struct stored_fd *fd, struct json *json) {
         json_string(json, "path", *fd->path ? fd->path : NULL);
 }
 
-void pending_print_json(const struct unit_store *store, struct json *json) {
+void beside_fds_print_json(const struct unit_store *store, struct json *json) {
+        if (store->n_not_told > 0)
+                json_unsigned(json, "notTold", store->n_not_told);
         json_begin(json, "pending", '{');
         json_unsigned(json, "fds", store->n_pending);
         json_unsigned(json, "bytes", store->pending_bytes);
@@ -59,11 +72,13 @@ int unit_stores_print(const struct arguments *arguments,
         size_t n_stores;
         int r;
 
-        r = manager_read_stores(arguments->operands, arguments->n_operands, &stores, &n_stores);
+        r = manager_read_stores(
+                arguments->operands, arguments->n_operands, /* numbers= */ true, &stores, &n_stores);
         if (r > 0)
                 return r;
 
-        r = print(arguments, stores, n_stores);
+        r = live_update_note_sessions(stores, n_stores);
+        r = r < 0 ? fail(r, "%s", strerror(-r)) : print(arguments, stores, n_stores);
         unit_stores_free(stores, n_stores);
         return r;
 }
@@ -86,7 +101,7 @@ void unit_stores_print_json(const struct unit_store *stores, size_t n_stores,
                         json_end(json, '{');
                 }
                 json_end(json, '[');
-                pending_print_json(stores + i, json);
+                beside_fds_print_json(stores + i, json);
                 json_end(json, '{');
         }
         json_end(json, '[');
@@ -100,30 +115,39 @@ static void print_fd_json(
         stored_fd_print_json(fd, json);
 }
 
+/* The cells, but for the last one, of what is no entry that systemd tells of */
+static void add_other_cells(const struct unit_store *store, const char *type, struct table *table) {
+        table_add(table, "%s", store->unit);
+        table_add(table, "%s", store->preserve);
+        table_add(table, "-");
+        table_add(table, "%s", type);
+        for (size_t i = 0; i < 3; i++)
+                table_add(table, "-");
+}
+
 static int print_table(const struct unit_store *stores, size_t n_stores, bool legend) {
         static const struct column columns[] = { { "UNIT", false }, { "PRESERVE", false },
                 STORED_FD_COLUMNS };
         struct table table = { .columns = columns, .n_columns = ELEMENTS(columns) };
-        uint64_t n_pending = 0;
-        size_t n_fds = 0;
+        uint64_t n_fds = 0, n_pending = 0;
         int r;
 
         for (size_t i = 0; i < n_stores; i++) {
-                n_fds += stores[i].n_fds;
+                n_fds += stores[i].n_fds + stores[i].n_not_told;
                 for (size_t k = 0; k < stores[i].n_fds; k++) {
                         table_add(&table, "%s", stores[i].unit);
                         table_add(&table, "%s", stores[i].preserve);
                         stored_fd_add_cells(stores[i].fds + k, &table);
                 }
 
+                if (stores[i].n_not_told > 0) {
+                        add_other_cells(stores + i, "not told", &table);
+                        table_add(&table, NOT_TOLD, stores[i].n_not_told);
+                }
+
                 n_pending += stores[i].n_pending;
                 if (stores[i].n_pending > 0) {
-                        table_add(&table, "%s", stores[i].unit);
-                        table_add(&table, "%s", stores[i].preserve);
-                        table_add(&table, "-");
-                        table_add(&table, "pending");
-                        for (size_t k = 0; k < 3; k++)
-                                table_add(&table, "-");
+                        add_other_cells(stores + i, "pending", &table);
                         table_add(&table, "%" PRIu64 " fds, %" PRIu64 " bytes", stores[i].n_pending,
                                 stores[i].pending_bytes);
                 }
@@ -134,10 +158,10 @@ static int print_table(const struct unit_store *stores, size_t n_stores, bool le
                 return fail(r, "%s", strerror(-r));
 
         if (legend && n_pending > 0)
-                printf("\nFile descriptors: %zu, pending: %" PRIu64 ", units: %zu.\n", n_fds, n_pending,
-                        n_stores);
+                printf("\nFile descriptors: %" PRIu64 ", pending: %" PRIu64 ", units: %zu.\n", n_fds,
+                        n_pending, n_stores);
         else if (legend)
-                printf("\nFile descriptors: %zu, units: %zu.\n", n_fds, n_stores);
+                printf("\nFile descriptors: %" PRIu64 ", units: %zu.\n", n_fds, n_stores);
         return EXIT_SUCCESS;
 }
 

@@ -6,10 +6,11 @@
 #include "manager.h"
 
 /* In the place of manager.c where there is no libsystemd to build with */
-int manager_read_stores(
-        char *const *units, size_t n_units, struct unit_store **ret_stores, size_t *ret_n_stores) {
+int manager_read_stores(char *const *units, size_t n_units, bool numbers, struct unit_store **ret_stores,
+        size_t *ret_n_stores) {
         (void) units;
         (void) n_units;
+        (void) numbers;
         (void) ret_stores;
         (void) ret_n_stores;
 

@@ -36,20 +36,6 @@ static const char *reason(const sd_bus_error *error, int r) {
         return error->message ? error->message : strerror(-r);
 }
 
-/* "name" is short for "name.service", as for systemctl(1). Returns a string for free(3), or NULL: out of memory. */
-static char *unit_name(const char *name) {
-        static const char *const types[] = { ".service", ".socket", ".target", ".device", ".mount",
-                ".automount", ".swap", ".timer", ".path", ".slice", ".scope" };
-        size_t length = strlen(name);
-        char *result;
-
-        for (size_t i = 0; i < ELEMENTS(types); i++)
-                if (length > strlen(types[i]) && strcmp(name + length - strlen(types[i]), types[i]) == 0)
-                        return strdup(name);
-
-        return asprintf(&result, "%s.service", name) < 0 ? NULL : result;
-}
-
 /* Reads a property of a service; one that this systemd does not know is left as it is. */
 static int read_property(sd_bus *bus, const char *path, const char *name, char type, void *ret) {
         sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -168,11 +154,18 @@ static int dump_store(sd_bus *bus, struct unit_store *store, sd_bus_error *ret_e
         return r;
 }
 
+static int read_numbers(sd_bus *bus, const char *path, uint32_t *n_stored, uint32_t *n_pending) {
+        int r;
+
+        r = read_property(bus, path, "NFileDescriptorStore", 'u', n_stored);
+        return r < 0 ? r : read_property(bus, path, "NFileDescriptorStorePending", 'u', n_pending);
+}
+
 /*
  * Reads the store of one unit. A unit that is not named by the user may be gone, or have an empty store: it is left
  * out.
  */
-static int read_store(sd_bus *bus, const char *unit, bool named, struct stores *stores) {
+static int read_store(sd_bus *bus, const char *unit, bool named, bool numbers, struct stores *stores) {
         sd_bus_error error = SD_BUS_ERROR_NULL;
         struct unit_store store = {}, *all;
         uint32_t n_stored = 0, n_pending = 0;
@@ -190,9 +183,7 @@ static int read_store(sd_bus *bus, const char *unit, bool named, struct stores *
                 goto failed;
 
         if (!named) {
-                r = read_property(bus, path, "NFileDescriptorStore", 'u', &n_stored);
-                if (r >= 0)
-                        r = read_property(bus, path, "NFileDescriptorStorePending", 'u', &n_pending);
+                r = read_numbers(bus, path, &n_stored, &n_pending);
                 if (r < 0)
                         goto failed;
                 if (n_stored == 0 && n_pending == 0)
@@ -202,6 +193,12 @@ static int read_store(sd_bus *bus, const char *unit, bool named, struct stores *
         r = dump_store(bus, &store, &error);
         if (r == -ENOENT && !named)
                 goto leave_out;
+        if (r == -EACCES && numbers && read_numbers(bus, path, &n_stored, &n_pending) >= 0) {
+                sd_bus_error_free(&error);
+                store.n_not_told = n_stored;
+                store.n_pending = n_pending;
+                r = read_property(bus, path, "FileDescriptorStorePendingBytes", 't', &store.pending_bytes);
+        }
         if (r < 0)
                 goto failed;
 
@@ -240,7 +237,7 @@ leave_out:
 }
 
 /* Reads the stores of all services. Returns 0 or an exit status. */
-static int read_all_stores(sd_bus *bus, struct stores *stores) {
+static int read_all_stores(sd_bus *bus, bool numbers, struct stores *stores) {
         sd_bus_error error = SD_BUS_ERROR_NULL;
         sd_bus_message *reply = NULL;
         int r, status = 0;
@@ -258,7 +255,7 @@ static int read_all_stores(sd_bus *bus, struct stores *stores) {
                 if (r <= 0)
                         break;
 
-                status = read_store(bus, unit, /* named= */ false, stores);
+                status = read_store(bus, unit, /* named= */ false, numbers, stores);
         }
 
         if (r < 0)
@@ -300,8 +297,8 @@ static int connect_to_manager(sd_bus **ret) {
         return 0;
 }
 
-int manager_read_stores(
-        char *const *units, size_t n_units, struct unit_store **ret_stores, size_t *ret_n_stores) {
+int manager_read_stores(char *const *units, size_t n_units, bool numbers, struct unit_store **ret_stores,
+        size_t *ret_n_stores) {
         struct stores stores = {};
         sd_bus *bus = NULL;
         int status;
@@ -311,9 +308,9 @@ int manager_read_stores(
                 return status;
 
         for (size_t i = 0; status == 0 && i < n_units; i++)
-                status = read_store(bus, units[i], /* named= */ true, &stores);
+                status = read_store(bus, units[i], /* named= */ true, numbers, &stores);
         if (n_units == 0) {
-                status = read_all_stores(bus, &stores);
+                status = read_all_stores(bus, numbers, &stores);
                 if (stores.n > 1)
                         qsort(stores.stores, stores.n, sizeof(*stores.stores), compare_units);
         }

@@ -16,6 +16,8 @@ struct stored_fd {
         dev_t represented_device; /* of a device node */
         char *path;               /* as the link in /proc/1/fd; "" if it is not known */
         int open_flags;
+        const char
+                *session; /* "restored" or "outgoing" if it is a LUO session and systemd says so, or NULL */
 };
 
 struct unit_store {
@@ -25,16 +27,23 @@ struct unit_store {
         char **sessions;       /* LUOSession=, with a NULL at the end */
         struct stored_fd *fds; /* newest first */
         size_t n_fds;
+        uint64_t n_not_told; /* how many there are beside these, of which systemd tells root only */
         uint64_t n_pending,
                 pending_bytes; /* left in the kernel until the unit is started; no entries of the store */
 };
 
 /*
  * Asks systemd for the fd stores of these units or, if there are none, of all services that have something in theirs.
- * Returns 0, or an exit status: it has said what is wrong.
+ * numbers: how many entries there are will do where systemd tells the caller no more. Returns 0, or an exit status: it
+ * has said what is wrong.
  */
-int manager_read_stores(
-        char *const *units, size_t n_units, struct unit_store **ret_stores, size_t *ret_n_stores);
+int manager_read_stores(char *const *units, size_t n_units, bool numbers, struct unit_store **ret_stores,
+        size_t *ret_n_stores);
+
+/*
+ * "name" is short for "name.service", as for systemctl(1). Returns a string for free(3), or NULL: out of memory.
+ */
+char *unit_name(const char *name);
 
 /* What is known of the manager as a whole */
 struct manager_state {

@@ -27,7 +27,7 @@ static void print_json(const struct unit_store *store) {
                 json_end(&j, '{');
         }
         json_end(&j, '[');
-        pending_print_json(store, &j);
+        beside_fds_print_json(store, &j);
         json_end(&j, '{');
         json_finish();
 }
@@ -43,7 +43,10 @@ static int print_lines(const struct unit_store *store, bool legend) {
         print_text(store->preserve);
         printf("%s\n",
                 unit_store_is_preserved(store) ? "" : " (FileDescriptorStorePreserve=yes would keep it)");
-        printf("      Stored: %zu of at most %" PRIu32 "\n", store->n_fds, store->maximum);
+        printf("      Stored: %" PRIu64 " of at most %" PRIu32 "\n", store->n_fds + store->n_not_told,
+                store->maximum);
+        if (store->n_not_told > 0)
+                printf("    Not told: " NOT_TOLD "\n", store->n_not_told);
         if (store->n_pending > 0)
                 printf("     Pending: %" PRIu64 " fds, %" PRIu64 " bytes, until the unit is started\n",
                         store->n_pending, store->pending_bytes);

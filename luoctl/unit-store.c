@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "luoctl.h"
 #include "manager.h"
 
 void stored_fd_done(struct stored_fd *fd) {
@@ -31,4 +33,17 @@ void unit_stores_free(struct unit_store *stores, size_t n_stores) {
 
 bool unit_store_is_preserved(const struct unit_store *store) {
         return strcmp(store->preserve, "yes") == 0 || strcmp(store->preserve, "on-success") == 0;
+}
+
+char *unit_name(const char *name) {
+        static const char *const types[] = { ".service", ".socket", ".target", ".device", ".mount",
+                ".automount", ".swap", ".timer", ".path", ".slice", ".scope" };
+        size_t length = strlen(name);
+        char *result;
+
+        for (size_t i = 0; i < ELEMENTS(types); i++)
+                if (length > strlen(types[i]) && strcmp(name + length - strlen(types[i]), types[i]) == 0)
+                        return strdup(name);
+
+        return asprintf(&result, "%s.service", name) < 0 ? NULL : result;
 }

@@ -4,6 +4,7 @@
  * fake-manager SOCKET STATE: answers what luoctl asks systemd, on a socket, from a file that is read for each question:
  *   kexec-count N              KExecCount
  *   kexec-due                  kexec.target is to be started
+ *   private                    what is in fd stores is not for who asks
  *   unit NAME PRESERVE         a unit, to which what follows belongs
  *   fd NAME PATH               an entry of its fd store: a file without a name
  *   pending N BYTES            what is pending
@@ -33,7 +34,7 @@ struct unit {
 
 static struct state {
         unsigned kexec_count;
-        int kexec_is_due;
+        int kexec_is_due, is_private;
         struct unit units[UNITS_MAX];
         unsigned n_units;
 } state;
@@ -53,6 +54,8 @@ static void read_state(void) {
         while (fgets(line, sizeof(line), f)) {
                 if (strcmp(line, "kexec-due\n") == 0)
                         state.kexec_is_due = 1;
+                else if (strcmp(line, "private\n") == 0)
+                        state.is_private = 1;
                 else if (sscanf(line, "kexec-count %u", &state.kexec_count) == 1)
                         continue;
                 else if (strncmp(line, "unit ", 5) == 0 && state.n_units < UNITS_MAX) {
@@ -143,6 +146,9 @@ static int on_dump(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (!unit)
                 return sd_bus_error_set(
                         error, "org.freedesktop.systemd1.NoSuchUnit", "there is no such unit");
+        if (state.is_private)
+                return sd_bus_error_set(
+                        error, SD_BUS_ERROR_ACCESS_DENIED, "Sender is not authorized to send message");
 
         r = begin_array(m, "(suuutuusu)", &reply);
         for (unsigned i = 0; r >= 0 && i < unit->n_fds; i++)
@@ -180,6 +186,8 @@ static int get_of_unit(sd_bus *bus, const char *path, const char *interface, con
                 return sd_bus_message_append(reply, "u", unit->n_fds);
         if (strcmp(property, "NFileDescriptorStorePending") == 0)
                 return sd_bus_message_append(reply, "u", unit->n_pending);
+        if (strcmp(property, "FileDescriptorStorePendingBytes") == 0)
+                return sd_bus_message_append(reply, "t", (uint64_t) unit->pending_bytes);
         if (strcmp(property, "FileDescriptorStoreMax") == 0)
                 return sd_bus_message_append(reply, "u", 8);
         return sd_bus_message_append(reply, "s", unit->preserve);
@@ -224,6 +232,7 @@ static const sd_bus_vtable service_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("NFileDescriptorStore", "u", get_of_unit, 0, 0),
         SD_BUS_PROPERTY("NFileDescriptorStorePending", "u", get_of_unit, 0, 0),
+        SD_BUS_PROPERTY("FileDescriptorStorePendingBytes", "t", get_of_unit, 0, 0),
         SD_BUS_PROPERTY("FileDescriptorStoreMax", "u", get_of_unit, 0, 0),
         SD_BUS_PROPERTY("FileDescriptorStorePreserve", "s", get_of_unit, 0, 0),
         SD_BUS_VTABLE_END,

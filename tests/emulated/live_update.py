@@ -41,11 +41,15 @@ def receive(link):
         fds += more_fds
 
 
+def send(link, method, parameters, **flags):
+    link.sendall(json.dumps({"method": method, "parameters": parameters} | flags).encode() + b"\0")
+
+
 def call(method, link=None, more=False, **parameters):
+    """A method of the interface, or of another one if that is named."""
     own = link is None
     link = link or connect()
-    message = {"method": ERRORS + method, "parameters": parameters} | ({"more": True} if more else {})
-    link.sendall(json.dumps(message).encode() + b"\0")
+    send(link, method if "." in method else ERRORS + method, parameters, **({"more": True} if more else {}))
     replies, fds = receive(link)
     if own:
         link.close()
