@@ -32,6 +32,7 @@ enum {
         OPTION_KERNEL = 1 << 14,
         OPTION_BOOT = 1 << 15,
         OPTION_DIRECTORY = 1 << 16,
+        OPTION_SVG = 1 << 17,
 };
 
 static const struct {
@@ -43,6 +44,7 @@ static const struct {
         { OPTION_HELP, "help", NULL, "Show this help (-h)" },
         { OPTION_VERSION, "version", NULL, "Show the version" },
         { OPTION_JSON, "json", NULL, "Print JSON" },
+        { OPTION_SVG, "svg", NULL, "Print a picture, as SVG" },
         { OPTION_NO_LEGEND, "no-legend", NULL, "Print neither column headers nor a summary" },
         { OPTION_ALL, "all", NULL, "Also what is lost by design, see luoctl(1) (-a)" },
         { OPTION_PROCESS, "process", "PID", "The file descriptors of a process instead" },
@@ -80,8 +82,8 @@ static const struct command {
                 OPTION_JSON | OPTION_NO_LEGEND | OPTION_ALL | OPTION_PROCESS | OPTION_KERNEL | OPTION_ROOT, 0,
                 SIZE_MAX, false, command_check },
         { "timeline", "[UNIT...]", "Show what took how long over the last kexec, and who was away when",
-                OPTION_JSON | OPTION_NO_LEGEND | OPTION_BOOT | OPTION_DIRECTORY, 0, SIZE_MAX, false,
-                command_timeline },
+                OPTION_JSON | OPTION_SVG | OPTION_NO_LEGEND | OPTION_BOOT | OPTION_DIRECTORY, 0, SIZE_MAX,
+                false, command_timeline },
         { "dump", "FILE", "Show the index of a bundle, or systemd's map (-: stdin)",
                 OPTION_JSON | OPTION_NO_LEGEND, 1, 1, false, command_dump },
         { "store put", "NAME [FILE]", "In a service: keep a copy of a file in its fd store (-: stdin)",
@@ -340,6 +342,9 @@ static int set_option(struct arguments *arguments, int bit, const char *value) {
                 break;
         case OPTION_ROOT:
                 arguments->root = value;
+                break;
+        case OPTION_SVG:
+                arguments->svg = true;
                 break;
         case OPTION_BOOT:
                 arguments->boot = value;

@@ -30,6 +30,7 @@ enum {
 
 struct arguments {
         bool json;
+        bool svg;
         bool legend;
         bool all;
         bool memfd;

@@ -23,7 +23,7 @@
 #define MESSAGE_UNIT_FAILURE_RESULT "d9b373ed55a64feb8242e02dbe79a49c"
 
 /* More than any machine has; and an unprivileged user's units are of another manager. */
-#define UNITS_MAX 20000
+#define UNITS_MAX 10000
 
 /* Later than that nothing has to do with the kexec any more. */
 #define START_MAX (UINT64_C(3600) * 1000000)
@@ -114,6 +114,13 @@ static int get_boot(sd_journal *journal, sd_id128_t *ret) {
         uint64_t monotonic;
 
         return sd_journal_get_monotonic_usec(journal, &monotonic, ret);
+}
+
+/* When an entry was written, by the clock of its boot, which is at 0 when the kernel starts */
+static int get_monotonic(sd_journal *journal, uint64_t *ret) {
+        sd_id128_t boot;
+
+        return sd_journal_get_monotonic_usec(journal, ret, &boot);
 }
 
 /* The boot before another one, or behind it. Returns 1, or 0 if there is none. */
@@ -211,16 +218,15 @@ static int find_last_kexec(struct reader *reader, bool is_here) {
                 r = get_boot(reader->journal, &reader->previous_boot);
                 if (r < 0)
                         return r;
-                if (!sd_id128_equal(reader->previous_boot, last))
-                        break;
-        }
-        if (r <= 0)
-                return r;
+                if (sd_id128_equal(reader->previous_boot, last))
+                        continue;
 
-        r = find_next_boot(reader->journal, reader->previous_boot, sd_journal_next, &reader->boot);
-        if (r == 0)
-                reader->boot = last;
-        return r < 0 ? r : 1;
+                r = find_next_boot(reader->journal, reader->previous_boot, sd_journal_next, &reader->boot);
+                if (r == 0)
+                        reader->boot = last;
+                return r < 0 ? r : 1;
+        }
+        return r;
 }
 
 /* The kexec that led to a boot. Returns 1, 0 if there was none, or -EINVAL if this is no name of a boot. */
@@ -414,7 +420,7 @@ static int read_shutdown_entry(struct reader *reader) {
         bool is_kernel;
         int r;
 
-        r = sd_journal_get_monotonic_usec(journal, &time, NULL);
+        r = get_monotonic(journal, &time);
         if (r < 0)
                 return r;
         if (time > TIME_MAX)
@@ -454,7 +460,7 @@ static int read_shutdown(struct reader *reader) {
         r = find_last(journal, reader->previous_boot, NULL);
         if (r <= 0)
                 return r < 0 ? r : -ENODATA;
-        r = sd_journal_get_monotonic_usec(journal, &reader->end, NULL);
+        r = get_monotonic(journal, &reader->end);
         if (r >= 0)
                 r = sd_journal_get_realtime_usec(journal, &reader->end_realtime);
         if (r < 0)
@@ -467,7 +473,7 @@ static int read_shutdown(struct reader *reader) {
         r = find_last(journal, reader->previous_boot, logind_entries);
         if (r > 0) {
                 reader->is_shutdown_known = true;
-                r = sd_journal_get_monotonic_usec(journal, &reader->begin, NULL);
+                r = get_monotonic(journal, &reader->begin);
                 if (r >= 0)
                         r = sd_journal_get_realtime_usec(journal, &t->realtime);
         }
@@ -514,7 +520,7 @@ static int find_jump(struct reader *reader) {
                 return r < 0 ? r : -ENODATA;
         r = sd_journal_get_realtime_usec(reader->journal, &realtime);
         if (r >= 0)
-                r = sd_journal_get_monotonic_usec(reader->journal, &monotonic, NULL);
+                r = get_monotonic(reader->journal, &monotonic);
         if (r < 0)
                 return r;
 
@@ -533,7 +539,7 @@ static int get_entry_time(sd_journal *journal, bool is_kernel, uint64_t *ret) {
         uint64_t time, source;
         int r;
 
-        r = sd_journal_get_monotonic_usec(journal, &time, NULL);
+        r = get_monotonic(journal, &time);
         if (r < 0)
                 return r;
         if (is_kernel && get_time(journal, "_SOURCE_MONOTONIC_TIMESTAMP", &source) && source < time)
@@ -612,11 +618,8 @@ static int read_start(struct reader *reader) {
 /* ---- services that stay up until the kexec ---- */
 
 static bool is_to_be_looked_for(const struct timeline_unit *unit) {
-        size_t length = strlen(unit->name), suffix = strlen(".service");
-
         return unit->times[EVENT_STARTED] != TIME_UNKNOWN && unit->times[EVENT_STOPPING] == TIME_UNKNOWN &&
-                unit->times[EVENT_STOPPED] == TIME_UNKNOWN && length > suffix &&
-                strcmp(unit->name + length - suffix, ".service") == 0;
+                unit->times[EVENT_STOPPED] == TIME_UNKNOWN && timeline_is_service(unit->name);
 }
 
 /* They were started before there was a journald, or after that. */
@@ -685,9 +688,12 @@ static int read_all(struct reader *reader) {
                 r = read_start(reader);
         if (r >= 0)
                 r = find_services_up(reader);
-        if (r >= 0)
+        if (r < 0)
+                return r;
+
+        if (t->n_units > 0)
                 qsort(t->units, t->n_units, sizeof(*t->units), compare_units);
-        return r;
+        return 0;
 }
 
 static void keep(void *unit) {

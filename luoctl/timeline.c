@@ -48,7 +48,7 @@ uint64_t timeline_step_duration(const struct timeline *t, enum timeline_step ste
         return TIME_UNKNOWN;
 }
 
-static bool is_service(const char *unit) {
+bool timeline_is_service(const char *unit) {
         size_t length = strlen(unit), suffix = strlen(".service");
 
         return length > suffix && strcmp(unit + length - suffix, ".service") == 0;
@@ -65,7 +65,7 @@ bool timeline_blackout(const struct timeline *t, uint64_t *ret_from, uint64_t *r
         uint64_t to = TIME_UNKNOWN;
 
         for (size_t i = 0; i < t->n_units; i++)
-                if (is_service(t->units[i]->name) && t->units[i]->times[EVENT_STARTED] < to)
+                if (timeline_is_service(t->units[i]->name) && t->units[i]->times[EVENT_STARTED] < to)
                         to = t->units[i]->times[EVENT_STARTED];
         if (to == TIME_UNKNOWN)
                 return false;
@@ -83,7 +83,7 @@ bool timeline_away(
         from = times[EVENT_STOPPING] != TIME_UNKNOWN ? times[EVENT_STOPPING] : times[EVENT_STOPPED];
         if (from == TIME_UNKNOWN && unit->was_up)
                 from = time_of_kill(t);
-        if (!is_service(unit->name) || from == TIME_UNKNOWN)
+        if (!timeline_is_service(unit->name) || from == TIME_UNKNOWN)
                 return false;
 
         *ret_from = from;
@@ -105,14 +105,14 @@ void timeline_done(struct timeline *t) {
 /* Names as elsewhere, "*" and the like in them, or all services */
 static bool is_wanted(const struct arguments *arguments, const char *unit) {
         if (arguments->n_operands == 0)
-                return is_service(unit);
+                return timeline_is_service(unit);
 
         for (size_t i = 0; i < arguments->n_operands; i++) {
                 const char *pattern = arguments->operands[i];
 
                 if (fnmatch(pattern, unit, FNM_NOESCAPE) == 0)
                         return true;
-                if (is_service(unit) && !strchr(pattern, '.')) {
+                if (timeline_is_service(unit) && !strchr(pattern, '.')) {
                         char name[256] = "";
 
                         (void) strncat(name, unit, strlen(unit) - strlen(".service"));
@@ -175,20 +175,13 @@ static void print_remarks(const struct timeline *t) {
                 printf("There are more units than are listed.\n");
 }
 
-static int print_text_form(const struct arguments *arguments, const struct timeline *t,
-        struct timeline_unit *const *units, size_t n_units) {
-        time_t seconds = (time_t) (t->realtime / 1000000);
+static int print_tables(const struct arguments *arguments, const struct timeline *t,
+        struct timeline_unit *const *units, size_t n_units, const char *title) {
         uint64_t from, to;
-        char date[64];
-        struct tm tm;
         int r;
 
-        if (arguments->legend) {
-                if (!gmtime_r(&seconds, &tm) || strftime(date, sizeof(date), "%F %T UTC", &tm) == 0)
-                        (void) strcpy(date, "an unknown time");
-                printf("Kexec of %s, from boot %s to boot %s. Seconds since the shutdown began.\n\n", date,
-                        t->previous_boot_id, t->boot_id);
-        }
+        if (arguments->legend)
+                printf("%s\n\n", title);
         r = print_steps(t, arguments->legend);
         if (r < 0)
                 return r;
@@ -199,8 +192,8 @@ static int print_text_form(const struct arguments *arguments, const struct timel
 
         printf("\n");
         if (timeline_blackout(t, &from, &to))
-                printf("Blackout: from %.3f to %.3f, %.3f seconds.\n", (double) from / 1e6, (double) to / 1e6,
-                        to > from ? (double) (to - from) / 1e6 : 0.0);
+                printf("Nobody answered from %.3f to %.3f: %.3f seconds.\n", (double) from / 1e6,
+                        (double) to / 1e6, to > from ? (double) (to - from) / 1e6 : 0.0);
         print_remarks(t);
         return 0;
 }
@@ -270,29 +263,47 @@ static void print_json(const struct timeline *t, struct timeline_unit *const *un
         json_finish();
 }
 
+/* ---- the command ---- */
+
+static void format_title(const struct timeline *t, char *ret, size_t size) {
+        time_t seconds = (time_t) (t->realtime / 1000000);
+        char date[64] = "an unknown time";
+        struct tm tm;
+
+        if (gmtime_r(&seconds, &tm))
+                (void) strftime(date, sizeof(date), "%F %T UTC", &tm);
+        (void) snprintf(ret, size, "Kexec of %s, from boot %s to boot %s. Seconds since the shutdown began.",
+                date, t->previous_boot_id, t->boot_id);
+}
+
 int command_timeline(const struct arguments *arguments) {
         struct timeline_unit **units = NULL;
         struct timeline t;
         size_t n_units = 0;
+        char title[256];
         int r;
+
+        if (arguments->json && arguments->svg)
+                return usage_error("it is either --json or --svg");
 
         r = timeline_read(arguments->directory, arguments->boot, &t);
         if (r > 0)
                 return r;
 
         units = calloc(t.n_units + 1, sizeof(*units));
-        if (!units)
-                r = -ENOMEM;
         for (size_t i = 0; units && i < t.n_units; i++)
                 if (is_wanted(arguments, t.units[i]->name))
                         units[n_units++] = t.units[i];
+        format_title(&t, title, sizeof(title));
 
-        if (r < 0)
-                ;
+        if (!units)
+                r = -ENOMEM;
         else if (arguments->json)
                 print_json(&t, units, n_units);
+        else if (arguments->svg)
+                timeline_print_svg(&t, units, n_units, title);
         else
-                r = print_text_form(arguments, &t, units, n_units);
+                r = print_tables(arguments, &t, units, n_units, title);
 
         free(units);
         timeline_done(&t);

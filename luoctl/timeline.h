@@ -62,6 +62,8 @@ struct timeline {
 int timeline_read(const char *directory, const char *boot, struct timeline *ret);
 void timeline_done(struct timeline *timeline);
 
+bool timeline_is_service(const char *unit);
+
 /* "preserve", and what that is for people */
 const char *timeline_step_name(enum timeline_step step);
 const char *timeline_step_text(enum timeline_step step);
@@ -76,5 +78,6 @@ bool timeline_blackout(const struct timeline *timeline, uint64_t *ret_from, uint
 bool timeline_away(const struct timeline *timeline, const struct timeline_unit *unit, uint64_t *ret_from,
         uint64_t *ret_to);
 
-/* Prints it as a picture, with the units that were asked for. */
-void timeline_print_svg(const struct timeline *timeline, struct timeline_unit *const *units, size_t n_units);
+/* Prints it as a picture, with these units. */
+void timeline_print_svg(const struct timeline *timeline, struct timeline_unit *const *units, size_t n_units,
+        const char *title);
