@@ -369,7 +369,7 @@ static int parse_options(int argc, char *argv[], struct arguments *ret_arguments
         int c, r, given = 0;
 
         for (size_t i = 0; i < ELEMENTS(options); i++)
-                long_options[i] = (struct option){
+                long_options[i] = (struct option) {
                         .name = options[i].name,
                         .has_arg = options[i].value ? required_argument : no_argument,
                         .val = options[i].bit << 8, /* apart from all characters */

@@ -278,9 +278,11 @@ static int add_unit(struct reader *reader, const char *name, struct timeline_uni
         unit = malloc(sizeof(*unit));
         if (!unit)
                 return -ENOMEM;
-        *unit = (struct timeline_unit){
+        *unit = (struct timeline_unit) {
                 .name = strdup(name),
                 .times = { TIME_UNKNOWN, TIME_UNKNOWN, TIME_UNKNOWN, TIME_UNKNOWN },
+                .forked = TIME_UNKNOWN,
+                .handed_over = TIME_UNKNOWN,
         };
         if (!unit->name || !tsearch(unit, &reader->index, compare_names)) {
                 free(unit->name);
@@ -678,7 +680,13 @@ static int compare_units(const void *a, const void *b) {
 
 static int read_all(struct reader *reader) {
         struct timeline *t = reader->timeline;
+        sd_id128_t running;
         int r;
+
+        r = sd_id128_get_boot(&running);
+        if (r < 0)
+                return r;
+        t->is_running = sd_id128_equal(reader->boot, running);
 
         sd_id128_to_string(reader->previous_boot, t->previous_boot_id);
         sd_id128_to_string(reader->boot, t->boot_id);

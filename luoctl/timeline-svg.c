@@ -96,6 +96,7 @@ static void print_unit(struct plot *plot, const struct timeline *t, const struct
         print_bar(plot, "start", times[EVENT_STARTING], times[EVENT_STARTED]);
         for (size_t i = 0; i < EVENTS && at == TIME_UNKNOWN; i++)
                 at = times[i];
+        print_bar(plot, "set-up", unit->forked, unit->handed_over);
         print_label(plot, at, unit->name, duration);
         plot->row++;
 }
@@ -131,12 +132,13 @@ void timeline_print_svg(
                "rect.away { fill: #f6cfc9 }\n"
                "rect.stop { fill: #d9705f }\n"
                "rect.start { fill: #6fb07f }\n"
+               "rect.set-up { fill: #2f7a45 }\n"
                "</style>\n"
                "<rect class=\"paper\" width=\"100%%\" height=\"100%%\"/>\n",
                 2 * MARGIN + PLOT_WIDTH + LABEL_WIDTH, height);
         printf("<text x=\"%d\" y=\"24\">", MARGIN);
         print_escaped(title);
-        printf("</text>\n<text x=\"%d\" y=\"42\">Red: stops, green: starts, pale red: away, grey: nobody answers."
+        printf("</text>\n<text x=\"%d\" y=\"42\">Red: stops, green: starts, dark green: is set up and takes its state, pale red: away, grey: nobody answers."
                "</text>\n",
                 MARGIN);
         print_axis(&plot, height);

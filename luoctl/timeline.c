@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "luoctl.h"
+#include "manager.h"
 #include "output.h"
 #include "timeline.h"
 
@@ -61,16 +62,33 @@ static uint64_t time_of_kill(const struct timeline *t) {
                                                           : t->steps[STEP_JUMP];
 }
 
-bool timeline_blackout(const struct timeline *t, uint64_t *ret_from, uint64_t *ret_to) {
-        uint64_t to = TIME_UNKNOWN;
+/* Up when the shutdown began, and not stopped by PID 1 */
+static bool is_left(const struct timeline_unit *unit) {
+        return unit->was_up && unit->times[EVENT_STOPPING] == TIME_UNKNOWN &&
+                unit->times[EVENT_STOPPED] == TIME_UNKNOWN;
+}
 
-        for (size_t i = 0; i < t->n_units; i++)
-                if (timeline_is_service(t->units[i]->name) && t->units[i]->times[EVENT_STARTED] < to)
-                        to = t->units[i]->times[EVENT_STARTED];
+static uint64_t time_of_end(const struct timeline *t, const struct timeline_unit *unit) {
+        return unit->survives_kill ? t->steps[STEP_JUMP] : time_of_kill(t);
+}
+
+bool timeline_blackout(const struct timeline *t, uint64_t *ret_from, uint64_t *ret_to) {
+        uint64_t from = time_of_kill(t), to = TIME_UNKNOWN;
+
+        for (size_t i = 0; i < t->n_units; i++) {
+                const struct timeline_unit *unit = t->units[i];
+
+                if (!timeline_is_service(unit->name))
+                        continue;
+                if (unit->times[EVENT_STARTED] < to)
+                        to = unit->times[EVENT_STARTED];
+                if (is_left(unit) && time_of_end(t, unit) > from)
+                        from = time_of_end(t, unit);
+        }
         if (to == TIME_UNKNOWN)
                 return false;
 
-        *ret_from = time_of_kill(t);
+        *ret_from = from;
         *ret_to = to;
         return true;
 }
@@ -81,8 +99,8 @@ bool timeline_away(
         uint64_t from;
 
         from = times[EVENT_STOPPING] != TIME_UNKNOWN ? times[EVENT_STOPPING] : times[EVENT_STOPPED];
-        if (from == TIME_UNKNOWN && unit->was_up)
-                from = time_of_kill(t);
+        if (is_left(unit))
+                from = time_of_end(t, unit);
         if (!timeline_is_service(unit->name) || from == TIME_UNKNOWN)
                 return false;
 
@@ -97,7 +115,49 @@ void timeline_done(struct timeline *t) {
                 free(t->units[i]);
         }
         free(t->units);
-        *t = (struct timeline){};
+        *t = (struct timeline) {};
+}
+
+/* ---- what the journal does not tell ---- */
+
+/* PID 1 knows of each service how it was started the last time: if that was after the kexec. */
+static int ask_manager(struct timeline *t) {
+        struct service_start *starts;
+        char **names;
+        size_t n = 0;
+        int r = 0;
+
+        names = calloc(t->n_units + 1, sizeof(*names));
+        starts = calloc(t->n_units + 1, sizeof(*starts));
+        for (size_t i = 0; names && i < t->n_units; i++)
+                if (timeline_is_service(t->units[i]->name) &&
+                        t->units[i]->times[EVENT_STARTED] != TIME_UNKNOWN)
+                        names[n++] = t->units[i]->name;
+
+        if (!names || !starts)
+                r = -ENOMEM;
+        else
+                /* It has said what is wrong, and the journal is what most is from. */
+                (void) manager_read_starts(names, n, starts);
+
+        for (size_t i = 0, k = 0; r == 0 && k < n; i++) {
+                struct timeline_unit *unit = t->units[i];
+                struct service_start start;
+
+                if (unit->name != names[k])
+                        continue;
+                start = starts[k++];
+                unit->survives_kill = start.survives_kill;
+                if (start.forked == 0 || start.handed_over < start.forked ||
+                        start.handed_over > t->steps[STEP_READY] - t->steps[STEP_KERNEL])
+                        continue;
+                unit->forked = t->steps[STEP_KERNEL] + start.forked;
+                unit->handed_over = t->steps[STEP_KERNEL] + start.handed_over;
+        }
+
+        free(names);
+        free(starts);
+        return r;
 }
 
 /* ---- which units ---- */
@@ -148,7 +208,7 @@ static int print_steps(const struct timeline *t, bool legend) {
 static int print_units(
         const struct timeline *t, struct timeline_unit *const *units, size_t n_units, bool legend) {
         static const struct column columns[] = { { "UNIT", false }, { "STOPPING", true }, { "STOPPED", true },
-                { "STARTING", true }, { "STARTED", true }, { "AWAY", true } };
+                { "STARTING", true }, { "STARTED", true }, { "SET-UP", true }, { "AWAY", true } };
         struct table table = { .columns = columns, .n_columns = ELEMENTS(columns) };
 
         for (size_t i = 0; i < n_units; i++) {
@@ -159,6 +219,9 @@ static int print_units(
                 table_add(&table, "%s", units[i]->name);
                 for (size_t k = 0; k < EVENTS; k++)
                         add_seconds(&table, units[i]->times[k]);
+                add_seconds(&table,
+                        units[i]->forked == TIME_UNKNOWN ? TIME_UNKNOWN
+                                                         : units[i]->handed_over - units[i]->forked);
                 add_seconds(&table, away);
         }
         return table_finish(&table, legend);
@@ -254,6 +317,8 @@ static void print_json(const struct timeline *t, struct timeline_unit *const *un
                 json_time(&j, "stoppedUSec", units[i]->times[EVENT_STOPPED]);
                 json_time(&j, "startingUSec", units[i]->times[EVENT_STARTING]);
                 json_time(&j, "startedUSec", units[i]->times[EVENT_STARTED]);
+                json_span(&j, "setUp", units[i]->forked != TIME_UNKNOWN, units[i]->forked,
+                        units[i]->handed_over);
                 is_known = timeline_away(t, units[i], &from, &to);
                 json_span(&j, "away", is_known, from, to);
                 json_end(&j, '{');
@@ -290,6 +355,7 @@ int command_timeline(const struct arguments *arguments) {
         if (r > 0)
                 return r;
 
+        r = t.is_running ? ask_manager(&t) : 0;
         units = calloc(t.n_units + 1, sizeof(*units));
         for (size_t i = 0; units && i < t.n_units; i++)
                 if (is_wanted(arguments, t.units[i]->name))
@@ -298,6 +364,8 @@ int command_timeline(const struct arguments *arguments) {
 
         if (!units)
                 r = -ENOMEM;
+        if (r < 0)
+                ;
         else if (arguments->json)
                 print_json(&t, units, n_units);
         else if (arguments->svg)

@@ -41,6 +41,8 @@ enum timeline_event {
 struct timeline_unit {
         char *name;
         uint64_t times[EVENTS];
+        uint64_t forked, handed_over; /* of a service: until its own code ran, with what it had stored */
+        bool survives_kill;           /* it is up until the jump */
         bool was_up; /* when the shutdown began; known only of services that were not stopped but are started */
 };
 
@@ -50,6 +52,7 @@ struct timeline {
         uint64_t steps[STEPS];
         struct timeline_unit **units; /* by the time of their first event */
         size_t n_units;
+        bool is_running;       /* the boot that the kexec led to is the one that runs */
         bool units_left_out;   /* there were more than anybody has */
         bool has_shutdown_log; /* what systemd-shutdown said is in the journal */
         bool clock_was_set;    /* so that it cannot be told how long the jump took, and 0 is assumed */
