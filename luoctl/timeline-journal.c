@@ -14,8 +14,8 @@
 #include "timeline.h"
 
 /*
- * Anybody may log anything. What counts are entries of PID 1, and of the kernel's log, which only root writes to: fields
- * that begin with "_" are journald's. The journal's index finds these, so that what others log costs nothing.
+ * Anybody may log anything. What counts are entries of PID 1, and of the kernel's log, which only root writes to:
+ * fields that begin with "_" are journald's. The journal's index finds these, so that what others log costs nothing.
  */
 
 /* Not in the headers of all versions that this is built with */
@@ -28,7 +28,7 @@
 /* Later than that nothing has to do with the kexec any more. */
 #define START_MAX (UINT64_C(3600) * 1000000)
 
-/* Beyond it a difference between the clocks of two boots is no jump. The clock that the kernel starts with has seconds. */
+/* Beyond it a difference between the clocks of two boots is no jump. The clock that a kernel starts with has seconds. */
 #define JUMP_MAX (UINT64_C(1800) * 1000000)
 #define CLOCK_PRECISION UINT64_C(1000000)
 

@@ -49,12 +49,13 @@ static double y_of(const struct plot *plot) {
         return TOP + (double) plot->row * ROW_HEIGHT;
 }
 
-/* Nothing, if either end is not known */
+/* At least a line; nothing, if either end is not known */
 static void print_bar(const struct plot *plot, const char *class, uint64_t from, uint64_t to) {
         if (from == TIME_UNKNOWN || to == TIME_UNKNOWN)
                 return;
         printf("<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\"/>\n", class,
-                x_of(plot, from), y_of(plot) + 2, to > from ? x_of(plot, to) - x_of(plot, from) : 0.0,
+                x_of(plot, from), y_of(plot) + 2,
+                to > from && x_of(plot, to) - x_of(plot, from) > 1 ? x_of(plot, to) - x_of(plot, from) : 1.0,
                 ROW_HEIGHT - 4);
 }
 
@@ -93,7 +94,9 @@ static void print_unit(struct plot *plot, const struct timeline *t, const struct
                         duration = to > from ? to - from : 0;
         }
         print_bar(plot, "stop", times[EVENT_STOPPING], times[EVENT_STOPPED]);
-        print_bar(plot, "start", times[EVENT_STARTING], times[EVENT_STARTED]);
+        print_bar(plot, "start",
+                times[EVENT_STARTING] != TIME_UNKNOWN ? times[EVENT_STARTING] : times[EVENT_STARTED],
+                times[EVENT_STARTED]);
         for (size_t i = 0; i < EVENTS && at == TIME_UNKNOWN; i++)
                 at = times[i];
         print_bar(plot, "set-up", unit->forked, unit->handed_over);
@@ -138,7 +141,8 @@ void timeline_print_svg(
                 2 * MARGIN + PLOT_WIDTH + LABEL_WIDTH, height);
         printf("<text x=\"%d\" y=\"24\">", MARGIN);
         print_escaped(title);
-        printf("</text>\n<text x=\"%d\" y=\"42\">Red: stops, green: starts, dark green: is set up and takes its state, pale red: away, grey: nobody answers."
+        printf("</text>\n<text x=\"%d\" y=\"42\">Red: stops, green: starts, dark green: takes its state, "
+               "pale red: away, grey: nobody answers."
                "</text>\n",
                 MARGIN);
         print_axis(&plot, height);

@@ -59,8 +59,8 @@ struct timeline {
 };
 
 /*
- * Reads it from the journal, or from journal files in a folder: of the kexec that led to the boot which is given, by its
- * id or as 0, -1, …, or else of the last one. Returns 0, or an exit status: it has said what is wrong.
+ * Reads it from the journal, or from journal files in a folder: of the kexec that led to the boot which is given, by
+ * its id or as 0, -1 and so on, or else of the last one. Returns 0, or an exit status: it has said what is wrong.
  */
 int timeline_read(const char *directory, const char *boot, struct timeline *ret);
 void timeline_done(struct timeline *timeline);
