@@ -28,7 +28,7 @@
 /* Later than that nothing has to do with the kexec any more. */
 #define START_MAX (UINT64_C(3600) * 1000000)
 
-/* Beyond it a difference between the clocks of two boots is no jump. The clock that a kernel starts with has seconds. */
+/* A greater difference between the clocks of two boots is no jump. The clock that a kernel starts with has seconds. */
 #define JUMP_MAX (UINT64_C(1800) * 1000000)
 #define CLOCK_PRECISION UINT64_C(1000000)
 
@@ -285,14 +285,20 @@ static int add_unit(struct reader *reader, const char *name, struct timeline_uni
                 .handed_over = TIME_UNKNOWN,
         };
         if (!unit->name || !tsearch(unit, &reader->index, compare_names)) {
-                free(unit->name);
-                free(unit);
+                timeline_unit_free(unit);
                 return -ENOMEM;
         }
 
         t->units[t->n_units++] = unit;
         *ret = unit;
         return 0;
+}
+
+/* Started before PID 1 of the host has loaded units, by the one of the initrd */
+static bool is_of_initrd(
+        const struct timeline *t, const struct timeline_unit *unit, enum timeline_event event) {
+        return (event == EVENT_STARTING || event == EVENT_STARTED) && t->steps[STEP_LOADED] != TIME_UNKNOWN &&
+                unit->times[event] < t->steps[STEP_LOADED];
 }
 
 static int note_event(struct reader *reader, char *name, enum timeline_event event, uint64_t time) {
@@ -313,8 +319,9 @@ static int note_event(struct reader *reader, char *name, enum timeline_event eve
                         return r;
         }
 
-        /* The first of several, but for the end */
-        if (unit->times[event] == TIME_UNKNOWN || (event == EVENT_STOPPED) == (time > unit->times[event]))
+        /* The first of several, but for the end, and for what was in the initrd */
+        if (unit->times[event] == TIME_UNKNOWN || is_of_initrd(reader->timeline, unit, event) ||
+                (event == EVENT_STOPPED) == (time > unit->times[event]))
                 unit->times[event] = time;
         return 0;
 }
@@ -388,6 +395,17 @@ static const struct {
         { "Rebooting with kexec.", STEP_CALL },
 };
 
+/* Until it is known when the shutdown began, with the first that is found of it */
+static void note_begin(struct reader *reader, uint64_t time) {
+        uint64_t realtime;
+
+        if (reader->is_shutdown_known || time >= reader->begin)
+                return;
+        reader->begin = time;
+        if (sd_journal_get_realtime_usec(reader->journal, &realtime) >= 0)
+                reader->timeline->realtime = realtime;
+}
+
 /* What systemd-shutdown says: the first time of each, as it does things again that failed */
 static void note_shutdown(struct reader *reader, uint64_t time) {
         uint64_t *steps = reader->timeline->steps;
@@ -418,7 +436,7 @@ static int read_shutdown_entry(struct reader *reader) {
         sd_journal *journal = reader->journal;
         char unit[UNIT_NAME_SIZE];
         enum timeline_event event;
-        uint64_t time, realtime;
+        uint64_t time;
         bool is_kernel;
         int r;
 
@@ -432,10 +450,12 @@ static int read_shutdown_entry(struct reader *reader) {
 
         is_kernel = has_field(journal, "_TRANSPORT", "kernel");
         if (is_kernel && has_field(journal, "SYSLOG_IDENTIFIER", "systemd-shutdown")) {
+                note_begin(reader, time);
                 note_shutdown(reader, time);
                 return 1;
         }
         if (has_field(journal, "MESSAGE", "Shutting down.")) {
+                note_begin(reader, time);
                 reader->timeline->steps[STEP_SHUTDOWN] = time;
                 return 1;
         }
@@ -444,11 +464,7 @@ static int read_shutdown_entry(struct reader *reader) {
         if (event == EVENT_STARTING || event == EVENT_STARTED)
                 return reader->is_shutdown_known || is_of_shutdown(unit);
 
-        if (!reader->is_shutdown_known && time < reader->begin &&
-                sd_journal_get_realtime_usec(journal, &realtime) >= 0) {
-                reader->begin = time;
-                reader->timeline->realtime = realtime;
-        }
+        note_begin(reader, time);
         r = note_event(reader, unit, event, time);
         return r < 0 ? r : 1;
 }
@@ -563,6 +579,29 @@ static void note_startup(struct reader *reader, uint64_t time) {
         }
 }
 
+/* What PID 1 writes into the kernel's log, before there is a journald */
+static void note_manager(struct reader *reader, uint64_t time) {
+        static const char *const unit_messages[] = { "Created slice ", "Expecting device ", "Listening on ",
+                "Mounting ", "Reached target ", "Set up automount ", "Started ", "Starting " };
+        struct timeline *t = reader->timeline;
+        char text[1024];
+
+        if (reader->kernel + time < t->steps[STEP_MANAGER])
+                t->steps[STEP_MANAGER] = reader->kernel + time;
+        if (!get_field(reader->journal, "MESSAGE", text, sizeof(text)))
+                return;
+
+        if (strncmp(text, "Queued ", strlen("Queued ")) == 0 && strstr(text, " for default target ")) {
+                /* What was before the last one was the initrd, with units of its own. */
+                t->steps[STEP_LOADED] = reader->kernel + time;
+                reader->first_unit = TIME_UNKNOWN;
+        }
+        for (size_t i = 0; i < ELEMENTS(unit_messages); i++)
+                if (strncmp(text, unit_messages[i], strlen(unit_messages[i])) == 0 &&
+                        time < reader->first_unit)
+                        reader->first_unit = time;
+}
+
 /* Returns 0 where the start is over. */
 static int read_start_entry(struct reader *reader) {
         sd_journal *journal = reader->journal;
@@ -583,12 +622,11 @@ static int read_start_entry(struct reader *reader) {
                 return 0;
         }
 
-        if (is_kernel && reader->kernel + time < reader->timeline->steps[STEP_MANAGER])
-                reader->timeline->steps[STEP_MANAGER] = reader->kernel + time;
+        if (is_kernel)
+                note_manager(reader, time);
         if (!get_event(journal, is_kernel, unit, &event) || event == EVENT_STOPPING || event == EVENT_STOPPED)
                 return 1;
-        if (time < reader->first_unit)
-                reader->first_unit = time;
+        reader->first_unit = time < reader->first_unit ? time : reader->first_unit;
         r = note_event(reader, unit, event, reader->kernel + time);
         return r < 0 ? r : 1;
 }
@@ -614,6 +652,10 @@ static int read_start(struct reader *reader) {
         }
         if (r >= 0 && reader->first_unit != TIME_UNKNOWN)
                 t->steps[STEP_UNITS] = reader->kernel + reader->first_unit;
+        for (size_t i = 0; i < t->n_units; i++)
+                for (size_t k = EVENT_STARTING; k <= EVENT_STARTED; k++)
+                        if (is_of_initrd(t, t->units[i], k))
+                                t->units[i]->times[k] = TIME_UNKNOWN;
         return r;
 }
 
@@ -683,10 +725,7 @@ static int read_all(struct reader *reader) {
         sd_id128_t running;
         int r;
 
-        r = sd_id128_get_boot(&running);
-        if (r < 0)
-                return r;
-        t->is_running = sd_id128_equal(reader->boot, running);
+        t->is_running = sd_id128_get_boot(&running) >= 0 && sd_id128_equal(reader->boot, running);
 
         sd_id128_to_string(reader->previous_boot, t->previous_boot_id);
         sd_id128_to_string(reader->boot, t->boot_id);
@@ -701,6 +740,9 @@ static int read_all(struct reader *reader) {
 
         if (t->n_units > 0)
                 qsort(t->units, t->n_units, sizeof(*t->units), compare_units);
+        /* Those of the initrd alone come last. */
+        while (t->n_units > 0 && first_time(t->units[t->n_units - 1]) == TIME_UNKNOWN)
+                timeline_unit_free(t->units[--t->n_units]);
         return 0;
 }
 

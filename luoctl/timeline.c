@@ -29,7 +29,8 @@ static const struct {
         [STEP_JUMP] = { "jump", "the jump, until the kernel's clock runs" },
         [STEP_KERNEL] = { "kernel", "the kernel starts" },
         [STEP_INITRD] = { "initrd", "the initrd runs" },
-        [STEP_MANAGER] = { "manager", "PID 1 starts, until its first unit" },
+        [STEP_MANAGER] = { "manager", "PID 1 starts, and loads units" },
+        [STEP_LOADED] = { "loaded", "PID 1 comes to its first unit" },
         [STEP_UNITS] = { "units", "PID 1 starts units" },
         [STEP_READY] = { "ready", "all is started" },
 };
@@ -109,11 +110,14 @@ bool timeline_away(
         return true;
 }
 
+void timeline_unit_free(struct timeline_unit *unit) {
+        free(unit->name);
+        free(unit);
+}
+
 void timeline_done(struct timeline *t) {
-        for (size_t i = 0; i < t->n_units; i++) {
-                free(t->units[i]->name);
-                free(t->units[i]);
-        }
+        for (size_t i = 0; i < t->n_units; i++)
+                timeline_unit_free(t->units[i]);
         free(t->units);
         *t = (struct timeline) {};
 }
@@ -173,9 +177,10 @@ static bool is_wanted(const struct arguments *arguments, const char *unit) {
                 if (fnmatch(pattern, unit, FNM_NOESCAPE) == 0)
                         return true;
                 if (timeline_is_service(unit) && !strchr(pattern, '.')) {
-                        char name[256] = "";
+                        char name[256];
 
-                        (void) strncat(name, unit, strlen(unit) - strlen(".service"));
+                        (void) snprintf(
+                                name, sizeof(name), "%.*s", (int) (strlen(unit) - strlen(".service")), unit);
                         if (fnmatch(pattern, name, FNM_NOESCAPE) == 0)
                                 return true;
                 }

@@ -25,6 +25,7 @@ enum timeline_step {
         STEP_KERNEL,
         STEP_INITRD,
         STEP_MANAGER,
+        STEP_LOADED,
         STEP_UNITS,
         STEP_READY,
         STEPS,
@@ -63,6 +64,7 @@ struct timeline {
  * its id or as 0, -1 and so on, or else of the last one. Returns 0, or an exit status: it has said what is wrong.
  */
 int timeline_read(const char *directory, const char *boot, struct timeline *ret);
+void timeline_unit_free(struct timeline_unit *unit);
 void timeline_done(struct timeline *timeline);
 
 bool timeline_is_service(const char *unit);
