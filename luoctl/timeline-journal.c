@@ -58,12 +58,8 @@ static const char *const logind_entries[] = { "_SYSTEMD_UNIT=systemd-logind.serv
         "MESSAGE_ID=" SD_MESSAGE_SHUTDOWN_STR, NULL };
 
 /* PID 1 writes to the kernel's log while there is no journald. */
-static const char *const manager_entries[] = { "_PID=1", "MESSAGE_ID=" SD_MESSAGE_UNIT_STARTING_STR,
-        "MESSAGE_ID=" SD_MESSAGE_UNIT_STARTED_STR, "MESSAGE_ID=" SD_MESSAGE_UNIT_STOPPING_STR,
-        "MESSAGE_ID=" SD_MESSAGE_UNIT_STOPPED_STR, "MESSAGE_ID=" SD_MESSAGE_STARTUP_FINISHED_STR, OR, /* */
-        "_PID=1", "MESSAGE=Shutting down.", OR,                                                       /* */
-        "_TRANSPORT=kernel", "SYSLOG_PID=1", "SYSLOG_IDENTIFIER=systemd",
-        "SYSLOG_IDENTIFIER=systemd-shutdown", NULL };
+static const char *const manager_entries[] = { "_PID=1", "SYSLOG_IDENTIFIER=systemd", OR, "_TRANSPORT=kernel",
+        "SYSLOG_PID=1", "SYSLOG_IDENTIFIER=systemd", "SYSLOG_IDENTIFIER=systemd-shutdown", NULL };
 
 static const char *const manager_kernel_entries[] = { "_TRANSPORT=kernel", "SYSLOG_PID=1",
         "SYSLOG_IDENTIFIER=systemd", NULL };
@@ -411,7 +407,6 @@ static void note_shutdown(struct reader *reader, uint64_t time) {
         uint64_t *steps = reader->timeline->steps;
         char text[1024];
 
-        reader->timeline->has_shutdown_log = true;
         if (!get_field(reader->journal, "MESSAGE", text, sizeof(text)))
                 return;
         for (size_t i = 0; i < ELEMENTS(shutdown_messages); i++)
@@ -512,6 +507,7 @@ static int read_shutdown(struct reader *reader) {
         /* From here on all times are those since it began. */
         t->steps[STEP_STOP] = reader->begin;
         t->steps[STEP_JUMP] = reader->end;
+        t->has_shutdown_log = t->steps[STEP_CALL] != TIME_UNKNOWN || t->steps[STEP_EXITRD] != TIME_UNKNOWN;
         for (size_t i = 0; i < STEPS; i++)
                 if (t->steps[i] != TIME_UNKNOWN)
                         t->steps[i] -= reader->begin;
@@ -579,14 +575,14 @@ static void note_startup(struct reader *reader, uint64_t time) {
         }
 }
 
-/* What PID 1 writes into the kernel's log, before there is a journald */
-static void note_manager(struct reader *reader, uint64_t time) {
+/* What PID 1 says, at first into the kernel's log */
+static void note_manager(struct reader *reader, bool is_kernel, uint64_t time) {
         static const char *const unit_messages[] = { "Created slice ", "Expecting device ", "Listening on ",
                 "Mounting ", "Reached target ", "Set up automount ", "Started ", "Starting " };
         struct timeline *t = reader->timeline;
         char text[1024];
 
-        if (reader->kernel + time < t->steps[STEP_MANAGER])
+        if (is_kernel && reader->kernel + time < t->steps[STEP_MANAGER])
                 t->steps[STEP_MANAGER] = reader->kernel + time;
         if (!get_field(reader->journal, "MESSAGE", text, sizeof(text)))
                 return;
@@ -622,8 +618,7 @@ static int read_start_entry(struct reader *reader) {
                 return 0;
         }
 
-        if (is_kernel)
-                note_manager(reader, time);
+        note_manager(reader, is_kernel, time);
         if (!get_event(journal, is_kernel, unit, &event) || event == EVENT_STOPPING || event == EVENT_STOPPED)
                 return 1;
         reader->first_unit = time < reader->first_unit ? time : reader->first_unit;
@@ -768,9 +763,8 @@ int timeline_read(const char *directory, const char *boot, struct timeline *ret)
         if (r == 0 && boot)
                 r = fail(-ENOENT, "%s has no kexec that led to boot %s", where, boot);
         else if (r == 0)
-                r = fail(-ENOENT,
-                        "%s has no kexec; it needs the boot before it as well, which only root%s may read",
-                        where, directory ? "" : " and the groups systemd-journal and adm");
+                r = fail(-ENOENT, "%s has no kexec with the boots before and behind it%s", where,
+                        directory ? "" : "; it has to be persistent, and readable (by root, or group adm)");
         else if (r == -EINVAL && boot)
                 r = usage_error("--boot takes the id of a boot, or 0, -1 and so on, not \"%s\"", boot);
         else {

@@ -234,7 +234,7 @@ static int print_units(
 
 static void print_remarks(const struct timeline *t) {
         if (!t->has_shutdown_log)
-                printf("What systemd-shutdown did is not in the journal, and part of the jump.\n");
+                printf("What systemd-shutdown did last is not in the journal, and part of the jump.\n");
         if (t->clock_was_set)
                 printf("The clock was set meanwhile: how long the jump took is not known, and not counted.\n");
         if (t->steps[STEP_READY] == TIME_UNKNOWN)

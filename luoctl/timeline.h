@@ -55,7 +55,7 @@ struct timeline {
         size_t n_units;
         bool is_running;       /* the boot that the kexec led to is the one that runs */
         bool units_left_out;   /* there were more than anybody has */
-        bool has_shutdown_log; /* what systemd-shutdown said is in the journal */
+        bool has_shutdown_log; /* what systemd-shutdown said is in the journal, to its end */
         bool clock_was_set;    /* so that it cannot be told how long the jump took, and 0 is assumed */
 };
 
