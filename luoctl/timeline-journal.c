@@ -297,41 +297,55 @@ static bool is_of_initrd(
                 unit->times[event] < t->steps[STEP_LOADED];
 }
 
-static int note_event(struct reader *reader, char *name, enum timeline_event event, uint64_t time) {
+/* What PID 1 says of a unit */
+struct event {
+        char unit[UNIT_NAME_SIZE];
+        enum timeline_event type;
+        bool is_end; /* of a service that has nothing that runs on */
+};
+
+static int note_event(struct reader *reader, struct event *event, uint64_t time) {
         struct timeline_unit *unit;
         int r;
 
-        if (!strchr(name, '.'))
+        if (!strchr(event->unit, '.'))
                 return 0;
 
-        unit = find_unit(reader, name);
+        unit = find_unit(reader, event->unit);
         if (!unit) {
                 if (reader->timeline->n_units >= UNITS_MAX) {
                         reader->timeline->units_left_out = true;
                         return 0;
                 }
-                r = add_unit(reader, name, &unit);
+                r = add_unit(reader, event->unit, &unit);
                 if (r < 0)
                         return r;
         }
 
         /* The first of several, but for the end, and for what was in the initrd */
-        if (unit->times[event] == TIME_UNKNOWN || is_of_initrd(reader->timeline, unit, event) ||
-                (event == EVENT_STOPPED) == (time > unit->times[event]))
-                unit->times[event] = time;
+        if (unit->times[event->type] == TIME_UNKNOWN || is_of_initrd(reader->timeline, unit, event->type) ||
+                (event->type == EVENT_STOPPED) == (time > unit->times[event->type])) {
+                unit->times[event->type] = time;
+                if (event->type == EVENT_STARTED)
+                        unit->is_oneshot = event->is_end;
+        }
         return 0;
 }
 
-/* What PID 1 says of a unit, with the id of the message or, in the kernel's log, in its text */
+/*
+ * With the id of the message or, in the kernel's log, in its text. The first of the ids also comes with units that are
+ * skipped, as a condition does not hold: the text does not begin so then.
+ */
 static const struct {
         const char *id, *verb;
         enum timeline_event event;
+        bool is_end;
 } messages[] = {
-        { SD_MESSAGE_UNIT_STOPPING_STR, "Stopping ", EVENT_STOPPING },
-        { SD_MESSAGE_UNIT_STOPPED_STR, "Stopped ", EVENT_STOPPED },
-        { SD_MESSAGE_UNIT_STARTING_STR, "Starting ", EVENT_STARTING },
-        { SD_MESSAGE_UNIT_STARTED_STR, "Started ", EVENT_STARTED },
-        { SD_MESSAGE_UNIT_STARTED_STR, "Finished ", EVENT_STARTED },
+        { SD_MESSAGE_UNIT_STARTED_STR, "Started ", EVENT_STARTED, false },
+        { SD_MESSAGE_UNIT_STARTED_STR, "Finished ", EVENT_STARTED, true },
+        { SD_MESSAGE_UNIT_STARTING_STR, "Starting ", EVENT_STARTING, false },
+        { SD_MESSAGE_UNIT_STOPPING_STR, "Stopping ", EVENT_STOPPING, false },
+        { SD_MESSAGE_UNIT_STOPPED_STR, "Stopped ", EVENT_STOPPED, false },
 };
 
 /* The service that a line of text names: "Started NAME.service - Description.", or without the description */
@@ -353,21 +367,25 @@ static bool parse_service(const char *text, char *ret) {
 }
 
 /* Whether the current entry, which PID 1 wrote, is about a unit */
-static bool get_event(sd_journal *journal, bool is_kernel, char *ret_unit, enum timeline_event *ret_event) {
-        char text[1024];
+static bool get_event(sd_journal *journal, bool is_kernel, struct event *ret) {
+        char text[1024], id[33];
 
-        if (!get_field(journal, is_kernel ? "MESSAGE" : "MESSAGE_ID", text, sizeof(text)))
+        if (!get_field(journal, "MESSAGE", text, sizeof(text)) ||
+                (!is_kernel && !get_field(journal, "MESSAGE_ID", id, sizeof(id))) ||
+                (!is_kernel && !get_field(journal, "UNIT", ret->unit, sizeof(ret->unit))))
                 return false;
 
         for (size_t i = 0; i < ELEMENTS(messages); i++) {
                 size_t length = strlen(messages[i].verb);
+                bool begins_so = strncmp(text, messages[i].verb, length) == 0;
 
-                *ret_event = messages[i].event;
-                if (is_kernel) {
-                        if (strncmp(text, messages[i].verb, length) == 0)
-                                return parse_service(text + length, ret_unit);
-                } else if (strcmp(text, messages[i].id) == 0)
-                        return get_field(journal, "UNIT", ret_unit, UNIT_NAME_SIZE);
+                ret->type = messages[i].event;
+                ret->is_end = messages[i].is_end;
+                if (is_kernel && begins_so)
+                        return parse_service(text + length, ret->unit);
+                if (!is_kernel && strcmp(id, messages[i].id) == 0 &&
+                        (begins_so || ret->type != EVENT_STARTED || !timeline_is_service(ret->unit)))
+                        return true;
         }
         return false;
 }
@@ -429,8 +447,7 @@ static bool is_of_shutdown(const char *unit) {
 /* Notes down, in the clock of its boot, what the current entry says. Returns 0 where the shutdown began. */
 static int read_shutdown_entry(struct reader *reader) {
         sd_journal *journal = reader->journal;
-        char unit[UNIT_NAME_SIZE];
-        enum timeline_event event;
+        struct event event;
         uint64_t time;
         bool is_kernel;
         int r;
@@ -454,13 +471,13 @@ static int read_shutdown_entry(struct reader *reader) {
                 reader->timeline->steps[STEP_SHUTDOWN] = time;
                 return 1;
         }
-        if (!get_event(journal, is_kernel, unit, &event))
+        if (!get_event(journal, is_kernel, &event))
                 return 1;
-        if (event == EVENT_STARTING || event == EVENT_STARTED)
-                return reader->is_shutdown_known || is_of_shutdown(unit);
+        if (event.type == EVENT_STARTING || event.type == EVENT_STARTED)
+                return reader->is_shutdown_known || is_of_shutdown(event.unit);
 
         note_begin(reader, time);
-        r = note_event(reader, unit, event, time);
+        r = note_event(reader, &event, time);
         return r < 0 ? r : 1;
 }
 
@@ -601,8 +618,7 @@ static void note_manager(struct reader *reader, bool is_kernel, uint64_t time) {
 /* Returns 0 where the start is over. */
 static int read_start_entry(struct reader *reader) {
         sd_journal *journal = reader->journal;
-        char unit[UNIT_NAME_SIZE];
-        enum timeline_event event;
+        struct event event;
         bool is_kernel;
         uint64_t time;
         int r;
@@ -619,10 +635,11 @@ static int read_start_entry(struct reader *reader) {
         }
 
         note_manager(reader, is_kernel, time);
-        if (!get_event(journal, is_kernel, unit, &event) || event == EVENT_STOPPING || event == EVENT_STOPPED)
+        if (!get_event(journal, is_kernel, &event) || event.type == EVENT_STOPPING ||
+                event.type == EVENT_STOPPED)
                 return 1;
         reader->first_unit = time < reader->first_unit ? time : reader->first_unit;
-        r = note_event(reader, unit, event, reader->kernel + time);
+        r = note_event(reader, &event, reader->kernel + time);
         return r < 0 ? r : 1;
 }
 
@@ -657,15 +674,29 @@ static int read_start(struct reader *reader) {
 /* ---- services that stay up until the kexec ---- */
 
 static bool is_to_be_looked_for(const struct timeline_unit *unit) {
-        return unit->times[EVENT_STARTED] != TIME_UNKNOWN && unit->times[EVENT_STOPPING] == TIME_UNKNOWN &&
-                unit->times[EVENT_STOPPED] == TIME_UNKNOWN && timeline_is_service(unit->name);
+        return unit->times[EVENT_STARTED] != TIME_UNKNOWN && !unit->is_oneshot &&
+                unit->times[EVENT_STOPPING] == TIME_UNKNOWN && unit->times[EVENT_STOPPED] == TIME_UNKNOWN &&
+                timeline_is_service(unit->name);
+}
+
+/* What the current entry says of it holds, if it is the last one that does. */
+static int note_state(struct reader *reader, bool is_kernel, struct timeline_unit *unit, bool is_up) {
+        uint64_t time;
+        int r;
+
+        r = get_entry_time(reader->journal, is_kernel, &time);
+        if (r >= 0 && time >= unit->last_change) {
+                unit->last_change = time;
+                unit->was_up = is_up;
+        }
+        return r;
 }
 
 /* They were started before there was a journald, or after that. */
 static int find_services_up(struct reader *reader) {
         struct timeline *t = reader->timeline;
-        char name[UNIT_NAME_SIZE], match[UNIT_NAME_SIZE + 8];
-        enum timeline_event event;
+        char match[UNIT_NAME_SIZE + 8];
+        struct event event;
         int r;
 
         r = set_matches(reader->journal, reader->previous_boot, manager_kernel_entries);
@@ -674,10 +705,10 @@ static int find_services_up(struct reader *reader) {
         while (r >= 0 && (r = sd_journal_next(reader->journal)) > 0) {
                 struct timeline_unit *unit = NULL;
 
-                if (get_event(reader->journal, true, name, &event))
-                        unit = find_unit(reader, name);
+                if (get_event(reader->journal, true, &event))
+                        unit = find_unit(reader, event.unit);
                 if (unit && is_to_be_looked_for(unit))
-                        unit->was_up = event == EVENT_STARTED;
+                        r = note_state(reader, true, unit, event.type == EVENT_STARTED);
         }
 
         for (size_t i = 0; r >= 0 && i < t->n_units; i++) {
@@ -690,8 +721,8 @@ static int find_services_up(struct reader *reader) {
                 (void) snprintf(match, sizeof(match), "UNIT=%s", t->units[i]->name);
                 r = find_last(reader->journal, reader->previous_boot, last_state);
                 if (r > 0)
-                        t->units[i]->was_up =
-                                has_field(reader->journal, "MESSAGE_ID", SD_MESSAGE_UNIT_STARTED_STR);
+                        r = note_state(reader, false, t->units[i],
+                                get_event(reader->journal, false, &event) && event.type == EVENT_STARTED);
         }
         return r;
 }

@@ -79,7 +79,7 @@ bool timeline_blackout(const struct timeline *t, uint64_t *ret_from, uint64_t *r
         for (size_t i = 0; i < t->n_units; i++) {
                 const struct timeline_unit *unit = t->units[i];
 
-                if (!timeline_is_service(unit->name))
+                if (!timeline_is_service(unit->name) || unit->is_oneshot)
                         continue;
                 if (unit->times[EVENT_STARTED] < to)
                         to = unit->times[EVENT_STARTED];
@@ -102,7 +102,7 @@ bool timeline_away(
         from = times[EVENT_STOPPING] != TIME_UNKNOWN ? times[EVENT_STOPPING] : times[EVENT_STOPPED];
         if (is_left(unit))
                 from = time_of_end(t, unit);
-        if (!timeline_is_service(unit->name) || from == TIME_UNKNOWN)
+        if (!timeline_is_service(unit->name) || unit->is_oneshot || from == TIME_UNKNOWN)
                 return false;
 
         *ret_from = from;
