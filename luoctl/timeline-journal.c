@@ -35,8 +35,9 @@
 /* 285 years: no sum of two overflows */
 #define TIME_MAX (UINT64_C(1) << 53)
 
-/* Entries are in the order in which journald got them, but for those of other files. */
-#define ORDER_TOLERANCE UINT64_C(1000000)
+/* How much later than it was sent journald may have read an entry, on a machine that is very busy. Entries are in the
+ * order in which it has read them, but for those of other files. */
+#define DELAY_MAX UINT64_C(60000000)
 
 /* How many boots are looked at */
 #define BOOTS_MAX 10000
@@ -166,6 +167,32 @@ static bool get_time(sd_journal *journal, const char *name, uint64_t *ret) {
         char text[24];
 
         return get_field(journal, name, text, sizeof(text)) && parse_number(text, TIME_MAX, ret);
+}
+
+/*
+ * When an entry was made, by the clock of its boot. journald may have come to it later: to the kernel's log when it was
+ * started, and to what it is sent when it had the time.
+ */
+static int get_entry_time(sd_journal *journal, bool is_kernel, uint64_t *ret) {
+        uint64_t time, realtime, source;
+        int r;
+
+        r = get_monotonic(journal, &time);
+        if (r < 0)
+                return r;
+        r = sd_journal_get_realtime_usec(journal, &realtime);
+        if (r < 0)
+                return r;
+
+        if (is_kernel) {
+                if (get_time(journal, "_SOURCE_MONOTONIC_TIMESTAMP", &source) && source < time)
+                        time = source;
+        } else if (get_time(journal, "_SOURCE_REALTIME_TIMESTAMP", &source) && source < realtime &&
+                realtime - source <= DELAY_MAX && realtime - source <= time)
+                time -= realtime - source;
+
+        *ret = time;
+        return 0;
 }
 
 static bool has_field(sd_journal *journal, const char *name, const char *value) {
@@ -452,15 +479,16 @@ static int read_shutdown_entry(struct reader *reader) {
         bool is_kernel;
         int r;
 
-        r = get_monotonic(journal, &time);
+        /* After a long time the kernel's log has a time of its own. */
+        is_kernel = has_field(journal, "_TRANSPORT", "kernel");
+        r = is_kernel ? get_monotonic(journal, &time) : get_entry_time(journal, false, &time);
         if (r < 0)
                 return r;
         if (time > TIME_MAX)
                 return 1;
         if (reader->is_shutdown_known && time < reader->begin)
-                return time + ORDER_TOLERANCE >= reader->begin;
+                return time + DELAY_MAX >= reader->begin;
 
-        is_kernel = has_field(journal, "_TRANSPORT", "kernel");
         if (is_kernel && has_field(journal, "SYSLOG_IDENTIFIER", "systemd-shutdown")) {
                 note_begin(reader, time);
                 note_shutdown(reader, time);
@@ -503,7 +531,7 @@ static int read_shutdown(struct reader *reader) {
         r = find_last(journal, reader->previous_boot, logind_entries);
         if (r > 0) {
                 reader->is_shutdown_known = true;
-                r = get_monotonic(journal, &reader->begin);
+                r = get_entry_time(journal, false, &reader->begin);
                 if (r >= 0)
                         r = sd_journal_get_realtime_usec(journal, &t->realtime);
         }
@@ -562,20 +590,6 @@ static int find_jump(struct reader *reader) {
                 reader->timeline->clock_was_set = true;
         else if (start > reader->end_realtime)
                 reader->kernel += start - reader->end_realtime;
-        return 0;
-}
-
-/* When an entry was made: what is in the kernel's log was there before journald. */
-static int get_entry_time(sd_journal *journal, bool is_kernel, uint64_t *ret) {
-        uint64_t time, source;
-        int r;
-
-        r = get_monotonic(journal, &time);
-        if (r < 0)
-                return r;
-        if (is_kernel && get_time(journal, "_SOURCE_MONOTONIC_TIMESTAMP", &source) && source < time)
-                time = source;
-        *ret = time;
         return 0;
 }
 
