@@ -163,6 +163,17 @@ static bool get_field(sd_journal *journal, const char *name, char *ret, size_t s
         return true;
 }
 
+/* How the message begins: descriptions of units may be long. */
+static void get_message(sd_journal *journal, char *ret, size_t size) {
+        const void *data;
+        size_t length, prefix = strlen("MESSAGE=");
+
+        if (sd_journal_get_data(journal, "MESSAGE", &data, &length) < 0 || length < prefix)
+                length = prefix;
+        (void) snprintf(ret, size, "%.*s", length - prefix < size ? (int) (length - prefix) : (int) size - 1,
+                length > prefix ? (const char *) data + prefix : "");
+}
+
 static bool get_time(sd_journal *journal, const char *name, uint64_t *ret) {
         char text[24];
 
@@ -395,12 +406,13 @@ static bool parse_service(const char *text, char *ret) {
 
 /* Whether the current entry, which PID 1 wrote, is about a unit */
 static bool get_event(sd_journal *journal, bool is_kernel, struct event *ret) {
-        char text[1024], id[33];
+        char text[512], id[33];
 
-        if (!get_field(journal, "MESSAGE", text, sizeof(text)) ||
-                (!is_kernel && !get_field(journal, "MESSAGE_ID", id, sizeof(id))) ||
-                (!is_kernel && !get_field(journal, "UNIT", ret->unit, sizeof(ret->unit))))
+        if (!is_kernel &&
+                (!get_field(journal, "MESSAGE_ID", id, sizeof(id)) ||
+                        !get_field(journal, "UNIT", ret->unit, sizeof(ret->unit))))
                 return false;
+        get_message(journal, text, sizeof(text));
 
         for (size_t i = 0; i < ELEMENTS(messages); i++) {
                 size_t length = strlen(messages[i].verb);
@@ -450,10 +462,9 @@ static void note_begin(struct reader *reader, uint64_t time) {
 /* What systemd-shutdown says: the first time of each, as it does things again that failed */
 static void note_shutdown(struct reader *reader, uint64_t time) {
         uint64_t *steps = reader->timeline->steps;
-        char text[1024];
+        char text[512];
 
-        if (!get_field(reader->journal, "MESSAGE", text, sizeof(text)))
-                return;
+        get_message(reader->journal, text, sizeof(text));
         for (size_t i = 0; i < ELEMENTS(shutdown_messages); i++)
                 if (strncmp(text, shutdown_messages[i].prefix, strlen(shutdown_messages[i].prefix)) == 0 &&
                         time < steps[shutdown_messages[i].step])
@@ -611,13 +622,11 @@ static void note_manager(struct reader *reader, bool is_kernel, uint64_t time) {
         static const char *const unit_messages[] = { "Created slice ", "Expecting device ", "Listening on ",
                 "Mounting ", "Reached target ", "Set up automount ", "Started ", "Starting " };
         struct timeline *t = reader->timeline;
-        char text[1024];
+        char text[512];
 
         if (is_kernel && reader->kernel + time < t->steps[STEP_MANAGER])
                 t->steps[STEP_MANAGER] = reader->kernel + time;
-        if (!get_field(reader->journal, "MESSAGE", text, sizeof(text)))
-                return;
-
+        get_message(reader->journal, text, sizeof(text));
         if (strncmp(text, "Queued ", strlen("Queued ")) == 0 && strstr(text, " for default target ")) {
                 /* What was before the last one was the initrd, with units of its own. */
                 t->steps[STEP_LOADED] = reader->kernel + time;
