@@ -30,6 +30,9 @@ enum {
         OPTION_QUIET = 1 << 12,
         OPTION_CHANGE_OWNER = 1 << 13,
         OPTION_KERNEL = 1 << 14,
+        OPTION_BOOT = 1 << 15,
+        OPTION_DIRECTORY = 1 << 16,
+        OPTION_SVG = 1 << 17,
 };
 
 static const struct {
@@ -41,6 +44,7 @@ static const struct {
         { OPTION_HELP, "help", NULL, "Show this help (-h)" },
         { OPTION_VERSION, "version", NULL, "Show the version" },
         { OPTION_JSON, "json", NULL, "Print JSON" },
+        { OPTION_SVG, "svg", NULL, "Print a picture, as SVG" },
         { OPTION_NO_LEGEND, "no-legend", NULL, "Print neither column headers nor a summary" },
         { OPTION_ALL, "all", NULL, "Also what is lost by design, see luoctl(1) (-a)" },
         { OPTION_PROCESS, "process", "PID", "The file descriptors of a process instead" },
@@ -53,6 +57,8 @@ static const struct {
         { OPTION_CHANGE_OWNER, "change-owner", NULL, "Make files your own whose owner cannot be restored" },
         { OPTION_OUTPUT, "output", "FILE", "Write to FILE instead of stdout (-o)" },
         { OPTION_QUIET, "quiet", NULL, "Say nothing if nothing is stored, the exit status is 7 (-q)" },
+        { OPTION_BOOT, "boot", "BOOT", "The kexec that led to this boot: an id, or 0, -1 and so on" },
+        { OPTION_DIRECTORY, "directory", "FOLDER", "Read journal files in FOLDER instead (-D)" },
         { OPTION_ROOT, "root", "FOLDER", "Look at a system below FOLDER instead" },
 };
 
@@ -75,6 +81,9 @@ static const struct command {
         { "check", "[UNIT...]", "Tell what would survive a kexec, and what would not and why",
                 OPTION_JSON | OPTION_NO_LEGEND | OPTION_ALL | OPTION_PROCESS | OPTION_KERNEL | OPTION_ROOT, 0,
                 SIZE_MAX, false, command_check },
+        { "timeline", "[UNIT...]", "Show what took how long over the last kexec, and who was away when",
+                OPTION_JSON | OPTION_SVG | OPTION_NO_LEGEND | OPTION_BOOT | OPTION_DIRECTORY, 0, SIZE_MAX,
+                false, command_timeline },
         { "dump", "FILE", "Show the index of a bundle, or systemd's map (-: stdin)",
                 OPTION_JSON | OPTION_NO_LEGEND, 1, 1, false, command_dump },
         { "store put", "NAME [FILE]", "In a service: keep a copy of a file in its fd store (-: stdin)",
@@ -334,6 +343,15 @@ static int set_option(struct arguments *arguments, int bit, const char *value) {
         case OPTION_ROOT:
                 arguments->root = value;
                 break;
+        case OPTION_SVG:
+                arguments->svg = true;
+                break;
+        case OPTION_BOOT:
+                arguments->boot = value;
+                break;
+        case OPTION_DIRECTORY:
+                arguments->directory = value;
+                break;
         case OPTION_QUIET:
                 arguments->quiet = true;
                 break;
@@ -357,7 +375,7 @@ static int parse_options(int argc, char *argv[], struct arguments *ret_arguments
                         .val = options[i].bit << 8, /* apart from all characters */
                 };
 
-        while ((c = getopt_long(argc, argv, "hao:q", long_options, NULL)) >= 0) {
+        while ((c = getopt_long(argc, argv, "haD:o:q", long_options, NULL)) >= 0) {
                 switch (c) {
                 case '?':
                         /* getopt_long() has said what is wrong */
@@ -368,6 +386,9 @@ static int parse_options(int argc, char *argv[], struct arguments *ret_arguments
                         break;
                 case 'a':
                         c = OPTION_ALL;
+                        break;
+                case 'D':
+                        c = OPTION_DIRECTORY;
                         break;
                 case 'o':
                         c = OPTION_OUTPUT;

@@ -30,6 +30,7 @@ enum {
 
 struct arguments {
         bool json;
+        bool svg;
         bool legend;
         bool all;
         bool memfd;
@@ -38,10 +39,11 @@ struct arguments {
         const char *kernel; /* NULL: not given */
         bool quiet;
         bool change_owner;
-        int session_fd;     /* FIRST_PASSED_FD unless given */
-        int fd;             /* -1: not given */
-        const char *output; /* NULL: not given */
-        const char *root;   /* "" unless given */
+        int session_fd;               /* FIRST_PASSED_FD unless given */
+        int fd;                       /* -1: not given */
+        const char *output;           /* NULL: not given */
+        const char *root;             /* "" unless given */
+        const char *boot, *directory; /* NULL: not given */
         char **operands;
         size_t n_operands;
         char **program; /* what follows "--", with a NULL at its end; NULL: not given */
@@ -62,6 +64,7 @@ int command_status(const struct arguments *arguments);
 int command_list(const struct arguments *arguments);
 int command_show(const struct arguments *arguments);
 int command_check(const struct arguments *arguments);
+int command_timeline(const struct arguments *arguments);
 int command_dump(const struct arguments *arguments);
 int command_bundle_create(const struct arguments *arguments);
 int command_bundle_list(const struct arguments *arguments);

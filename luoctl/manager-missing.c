@@ -27,6 +27,16 @@ int manager_read_state(struct manager_state *ret) {
                 "rebuild it with -Dsystemd=enabled");
 }
 
+int manager_read_starts(char *const *services, size_t n_services, struct service_start *ret) {
+        (void) services;
+        (void) n_services;
+        (void) ret;
+
+        return fail(-EOPNOTSUPP,
+                "this luoctl was built without libsystemd, so it cannot ask systemd about services; "
+                "rebuild it with -Dsystemd=enabled");
+}
+
 void manager_warn(
         const char *message_id, const char *unit, const char *why, bool on_console, const char *format, ...) {
         (void) message_id;

@@ -44,6 +44,7 @@ static int read_property(sd_bus *bus, const char *path, const char *name, char t
         switch (type) {
         case 'u':
         case 't':
+        case 'b':
                 r = sd_bus_get_property_trivial(
                         bus, SERVICE, path, SERVICE_INTERFACE, name, &error, type, ret);
                 break;
@@ -376,6 +377,36 @@ int manager_read_state(struct manager_state *ret) {
         sd_bus_flush_close_unref(bus);
         if (status == 0)
                 *ret = state;
+        return status;
+}
+
+int manager_read_starts(char *const *services, size_t n_services, struct service_start *ret) {
+        sd_bus *bus;
+        int r, status;
+
+        status = connect_to_manager(&bus);
+        if (status > 0)
+                return status;
+
+        for (size_t i = 0; i < n_services && status == 0; i++) {
+                struct service_start start = {};
+                int survives_kill = 0;
+                char *path = NULL;
+
+                r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", services[i], &path);
+                if (r < 0)
+                        status = fail(r, "%s: %s", services[i], strerror(-r));
+                else if (read_property(bus, path, "ExecMainStartTimestampMonotonic", 't', &start.forked) >=
+                                0 &&
+                        read_property(bus, path, "ExecMainHandoffTimestampMonotonic", 't',
+                                &start.handed_over) >= 0 &&
+                        read_property(bus, path, "SurviveFinalKillSignal", 'b', &survives_kill) >= 0)
+                        start.survives_kill = survives_kill;
+                free(path);
+                ret[i] = start;
+        }
+
+        sd_bus_flush_close_unref(bus);
         return status;
 }
 

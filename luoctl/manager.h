@@ -55,6 +55,16 @@ struct manager_state {
 /* Returns 0, or an exit status: it has said what is wrong. */
 int manager_read_state(struct manager_state *ret);
 
+/* How a service was started, the last time; by the monotonic clock in microseconds, 0: not known */
+struct service_start {
+        uint64_t forked;      /* when its process was made */
+        uint64_t handed_over; /* when its own code began to run, with what it had stored */
+        bool survives_kill;   /* systemd-shutdown leaves it alone: SurviveFinalKillSignal= */
+};
+
+/* Returns 0, or an exit status: it has said what is wrong. Of services that systemd does not know nothing is known. */
+int manager_read_starts(char *const *services, size_t n_services, struct service_start *ret);
+
 /*
  * Logs a warning: into the journal, with these fields, if that is where stderr goes, and otherwise to stderr.
  * on_console: to the console as well. unit and reason may be NULL.

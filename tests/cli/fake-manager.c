@@ -8,6 +8,7 @@
  *   unit NAME PRESERVE         a unit, to which what follows belongs
  *   fd NAME PATH               an entry of its fd store: a file without a name
  *   pending N BYTES            what is pending
+ *   started FORKED HANDED-OVER SURVIVES   how it was started
  */
 
 #include <errno.h>
@@ -29,7 +30,8 @@ struct unit {
         char name[64], preserve[16];
         char fds[FDS_MAX][2][64];
         unsigned n_fds, n_pending;
-        unsigned long long pending_bytes;
+        unsigned long long pending_bytes, forked, handed_over;
+        int survives_kill;
 };
 
 static struct state {
@@ -67,6 +69,10 @@ static void read_state(void) {
                                     unit->fds[unit->n_fds][1]) != 2)
                                 abort();
                         unit->n_fds++;
+                } else if (unit && strncmp(line, "started ", 8) == 0) {
+                        if (sscanf(line, "started %llu %llu %d", &unit->forked, &unit->handed_over,
+                                    &unit->survives_kill) != 3)
+                                abort();
                 } else if (!unit ||
                         sscanf(line, "pending %u %llu", &unit->n_pending, &unit->pending_bytes) != 2)
                         abort();
@@ -190,6 +196,12 @@ static int get_of_unit(sd_bus *bus, const char *path, const char *interface, con
                 return sd_bus_message_append(reply, "t", (uint64_t) unit->pending_bytes);
         if (strcmp(property, "FileDescriptorStoreMax") == 0)
                 return sd_bus_message_append(reply, "u", 8);
+        if (strcmp(property, "ExecMainStartTimestampMonotonic") == 0)
+                return sd_bus_message_append(reply, "t", (uint64_t) unit->forked);
+        if (strcmp(property, "ExecMainHandoffTimestampMonotonic") == 0)
+                return sd_bus_message_append(reply, "t", (uint64_t) unit->handed_over);
+        if (strcmp(property, "SurviveFinalKillSignal") == 0)
+                return sd_bus_message_append(reply, "b", unit->survives_kill);
         return sd_bus_message_append(reply, "s", unit->preserve);
 }
 
@@ -235,6 +247,9 @@ static const sd_bus_vtable service_vtable[] = {
         SD_BUS_PROPERTY("FileDescriptorStorePendingBytes", "t", get_of_unit, 0, 0),
         SD_BUS_PROPERTY("FileDescriptorStoreMax", "u", get_of_unit, 0, 0),
         SD_BUS_PROPERTY("FileDescriptorStorePreserve", "s", get_of_unit, 0, 0),
+        SD_BUS_PROPERTY("ExecMainStartTimestampMonotonic", "t", get_of_unit, 0, 0),
+        SD_BUS_PROPERTY("ExecMainHandoffTimestampMonotonic", "t", get_of_unit, 0, 0),
+        SD_BUS_PROPERTY("SurviveFinalKillSignal", "b", get_of_unit, 0, 0),
         SD_BUS_VTABLE_END,
 };
 
