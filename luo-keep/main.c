@@ -150,12 +150,26 @@ static bool path_is_plain(const char *path) {
         return true;
 }
 
+/* One that luo-keep gives to what it has beside another path: it would remove or replace what is there. */
+static bool path_is_taken(const char *path) {
+        static const char *const endings[] = { ".luo-keep", ".before" };
+
+        for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++)
+                if (strlen(path) >= strlen(endings[i]) &&
+                        strcmp(path + strlen(path) - strlen(endings[i]), endings[i]) == 0)
+                        return true;
+
+        return false;
+}
+
 /* What is wrong with them, or NULL. */
 static const char *check_names(const struct arguments *arguments, const char *name, const char *path) {
         if (!name_is_valid(name))
                 return "the name has to be printable ASCII without \":\" and \"~\", of 1 to 238 bytes";
         if (!path_is_plain(path))
                 return "the path has to be absolute, without \"//\", \".\" and \"..\", and that of a file";
+        if (path_is_taken(path))
+                return "paths that end in \".luo-keep\" or \".before\" are luo-keep's own";
         if (is_given(arguments, name, path))
                 return "the name or the path was given before";
         return NULL;
