@@ -302,7 +302,9 @@ static int parse_arguments(int argc, char *argv[], struct arguments *arguments) 
 
 /*
  * For root no folder on the way may be another user's to change: whoever can could have it write elsewhere, and what is
- * written is what a process of the service has stored. Who has "/" has all, be it not root (user namespaces).
+ * written is what a process of the service has stored. On the way a sticky one will do, but not as the last one: there
+ * others could put a file and its mark, which --save would take for the program's. Who has "/" has all, be it not root
+ * (user namespaces).
  */
 static int check_folders(const char *path) {
         uid_t owner = 0;
@@ -323,7 +325,7 @@ static int check_folders(const char *path) {
                         if (end == path)
                                 owner = st.st_uid;
                         if (!S_ISDIR(st.st_mode) || (st.st_uid != 0 && st.st_uid != owner) ||
-                                ((st.st_mode & 022) && !(st.st_mode & S_ISVTX)))
+                                ((st.st_mode & 022) && !(st.st_mode & S_ISVTX && strchr(end + 1, '/'))))
                                 r = fail("%s: for root it has to be in folders that root alone can "
                                          "change, and %s is none",
                                         path, folder);
