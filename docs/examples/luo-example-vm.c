@@ -28,7 +28,8 @@
  *   full or no fd store, no  it is not started
  *     service manager
  *
- * What stays saved though the start failed is told by the exit status, 78. "systemctl clean --what=fdstore" drops it.
+ * What stays saved though the start failed is told by the exit status, 78. "systemctl clean --what=fdstore UNIT" drops
+ * it.
  *
  * A kexec takes memory for all of the guest's, touched or not: all of it is allocated before the guest starts, which
  * is refused where there is not that much. With --sparse it is allocated as the guest touches it. Where there is not
@@ -435,7 +436,9 @@ static int migrate(const char *name, const char *more, const char *what) {
         *migration = 0;
         if (order(name, arguments) < 0)
                 return -1;
-        while (strcmp(migration, "completed") != 0 && strcmp(migration, "failed") != 0 && !qemu_is_gone())
+        /* Who has its monitor can cancel it */
+        while (strcmp(migration, "completed") != 0 && strcmp(migration, "failed") != 0 &&
+                strcmp(migration, "cancelled") != 0 && !qemu_is_gone())
                 read_event();
         if (strcmp(migration, "completed") == 0)
                 return 0;
@@ -445,7 +448,7 @@ static int migrate(const char *name, const char *more, const char *what) {
                 (void) fail("QEMU %s cannot %s: %s", qemu_version, what,
                         json_object_object_get_ex(answer, "error-desc", &reason)
                                 ? json_object_get_string(reason)
-                                : "no reason");
+                                : migration);
         json_object_put(answer);
         return -1;
 }
@@ -571,10 +574,22 @@ static int resume_guest(void) {
         return 0;
 }
 
+/* With accel=kvm:tcg and no right to /dev/kvm it is emulated, which is slow, and never goes on with KVM. */
+static bool has_kvm(void) {
+        json_object *answer = ask("query-kvm", NULL), *value;
+        bool has = json_object_object_get_ex(answer, "enabled", &value) && json_object_get_boolean(value);
+
+        json_object_put(answer);
+        return has;
+}
+
 static int boot_guest(void) {
+        bool kvm = has_kvm();
+
         if (run_guest() < 0)
                 return -1;
-        tell("The guest boots, with %" PRIu64 " MiB of memory", machine->memory_size / MIB);
+        tell("The guest boots, with %" PRIu64 " MiB of memory, %s KVM", machine->memory_size / MIB,
+                kvm ? "with" : "without");
         return 0;
 }
 
@@ -762,7 +777,7 @@ int main(int argc, char *argv[]) {
 
         if (machine->saved && status != EXIT_SUCCESS) {
                 (void) fail("the guest stays saved: start it again when this is mended, or drop it with "
-                            "\"systemctl clean --what=fdstore\"");
+                            "\"systemctl clean --what=fdstore UNIT\"");
                 return EXIT_STILL_SAVED;
         }
         if (machine->saved)
