@@ -25,6 +25,7 @@
  *     size of memory         tried, and QEMU has the say
  *   QEMU cannot load it      (another version, without this machine type) it is not started and stays saved
  *   QEMU cannot let it go on (somebody else has its disk open at that moment) the same
+ *   -daemonize, -snapshot    it is not started, as it would end with its first start, or go on with other disks
  *   full or no fd store, no  it is not started
  *     service manager
  *
@@ -698,6 +699,19 @@ static int start_guest(void) {
         return machine->saved ? resume_guest() : boot_guest();
 }
 
+/* What QEMU takes and saves, and what would not be the same guest afterwards. */
+static int check_word(const char *word) {
+        const char *option = *word == '-' ? word + 1 + (word[1] == '-') : "";
+
+        if (strcmp(option, "daemonize") == 0)
+                return fail("%s: QEMU has to stay where its end can be seen", word);
+        if (strcmp(option, "snapshot") == 0 || strstr(word, "snapshot=on"))
+                return fail(
+                        "%s: the guest cannot be saved, as what it has written to its disks ends with QEMU",
+                        word);
+        return 0;
+}
+
 static int parse_arguments(int argc, char *argv[]) {
         static const struct option options[] = {
                 { "memory", required_argument, NULL, 'm' },
@@ -734,6 +748,8 @@ static int parse_arguments(int argc, char *argv[]) {
         for (char **word = command; *word; word++) {
                 size_t size = strlen(*word) + 1;
 
+                if (check_word(*word) < 0)
+                        return -1;
                 if (size > sizeof(joined) - joined_size)
                         return fail("the command line of QEMU is too long");
                 memcpy(joined + joined_size, *word, size);
