@@ -297,6 +297,7 @@ int file_check(const libluo_store *store, struct file *file) {
 
         fd = open_path(file, &st);
         close_fd(fd);
+        file->is_at_path = fd >= 0;
         return fd >= 0 || fd == -ENOENT ? 0 : EXIT_NOT_KEPT;
 }
 

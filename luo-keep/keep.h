@@ -35,6 +35,7 @@ struct file {
         const char *path;
         bool has_place; /* something is stored: it, or what keeps its place */
         bool is_stored;
+        bool is_at_path;
 };
 
 /* What the service manager has passed, and is not for luo-keep but for the program. */
@@ -51,6 +52,7 @@ struct arguments {
         struct file *files;
         size_t n_files;
         bool save;
+        bool accept_missing;
         char **program;
 };
 
@@ -74,6 +76,9 @@ int move_into_place(const char *new_path, const char *path);
 
 /* memory.c: looks whether what is stored can be used, and takes it, and whether the link can be made. */
 int memory_check(const libluo_store *store, struct memory *memory);
+
+/* memory.c: whether anything was ever written into what is stored. */
+bool memory_is_used(const struct memory *memory);
 
 /* memory.c: makes what is not there yet, and stores it. */
 int memory_reserve(libluo_store *store, struct memory *memory);

@@ -83,6 +83,8 @@ static void help(void) {
                "                         A file of memory for the program, at PATH, of SIZE bytes\n"
                "                         (with K, M, G or T) or more\n"
                "     --file=[NAME=]PATH  A file that the program leaves at PATH when it ends\n"
+               "     --accept-missing    Start the program though a part of what belongs together is\n"
+               "                         missing, as it is new or was lost\n"
                "     --save              As ExecStopPost=: take the files that the program has left\n\n"
                "See the luo-keep(1) man page for details.\n");
 }
@@ -150,12 +152,26 @@ static bool path_is_plain(const char *path) {
         return true;
 }
 
+/* One that luo-keep gives to what it has beside another path: it would remove or replace what is there. */
+static bool path_is_taken(const char *path) {
+        static const char *const endings[] = { ".luo-keep", ".before" };
+
+        for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++)
+                if (strlen(path) >= strlen(endings[i]) &&
+                        strcmp(path + strlen(path) - strlen(endings[i]), endings[i]) == 0)
+                        return true;
+
+        return false;
+}
+
 /* What is wrong with them, or NULL. */
 static const char *check_names(const struct arguments *arguments, const char *name, const char *path) {
         if (!name_is_valid(name))
                 return "the name has to be printable ASCII without \":\" and \"~\", of 1 to 238 bytes";
         if (!path_is_plain(path))
                 return "the path has to be absolute, without \"//\", \".\" and \"..\", and that of a file";
+        if (path_is_taken(path))
+                return "paths that end in \".luo-keep\" or \".before\" are luo-keep's own";
         if (is_given(arguments, name, path))
                 return "the name or the path was given before";
         return NULL;
@@ -236,6 +252,7 @@ static int parse_arguments(int argc, char *argv[], struct arguments *arguments) 
                 ARG_VERSION = 0x100,
                 ARG_MEMORY,
                 ARG_FILE,
+                ARG_ACCEPT_MISSING,
                 ARG_SAVE,
         };
         static const struct option options[] = {
@@ -243,6 +260,7 @@ static int parse_arguments(int argc, char *argv[], struct arguments *arguments) 
                 { "version", no_argument, NULL, ARG_VERSION },
                 { "memory", required_argument, NULL, ARG_MEMORY },
                 { "file", required_argument, NULL, ARG_FILE },
+                { "accept-missing", no_argument, NULL, ARG_ACCEPT_MISSING },
                 { "save", no_argument, NULL, ARG_SAVE },
                 {},
         };
@@ -267,6 +285,9 @@ static int parse_arguments(int argc, char *argv[], struct arguments *arguments) 
                         if (r != 0)
                                 return r;
                         break;
+                case ARG_ACCEPT_MISSING:
+                        arguments->accept_missing = true;
+                        break;
                 case ARG_SAVE:
                         arguments->save = true;
                         break;
@@ -276,7 +297,9 @@ static int parse_arguments(int argc, char *argv[], struct arguments *arguments) 
                 }
 
         arguments->program = argv + optind;
-        if (arguments->save && (optind < argc || arguments->n_memories > 0 || arguments->n_files == 0))
+        if (arguments->save &&
+                (optind < argc || arguments->n_memories > 0 || arguments->n_files == 0 ||
+                        arguments->accept_missing))
                 return fail("--save goes with --file alone. Try \"luo-keep --help\"");
         if (!arguments->save && optind >= argc)
                 return fail("PROGRAM is missing. Try \"luo-keep --help\"");
@@ -288,7 +311,9 @@ static int parse_arguments(int argc, char *argv[], struct arguments *arguments) 
 
 /*
  * For root no folder on the way may be another user's to change: whoever can could have it write elsewhere, and what is
- * written is what a process of the service has stored. Who has "/" has all, be it not root (user namespaces).
+ * written is what a process of the service has stored. On the way a sticky one will do, but not as the last one: there
+ * others could put a file and its mark, which --save would take for the program's. Who has "/" has all, be it not root
+ * (user namespaces).
  */
 static int check_folders(const char *path) {
         uid_t owner = 0;
@@ -309,7 +334,7 @@ static int check_folders(const char *path) {
                         if (end == path)
                                 owner = st.st_uid;
                         if (!S_ISDIR(st.st_mode) || (st.st_uid != 0 && st.st_uid != owner) ||
-                                ((st.st_mode & 022) && !(st.st_mode & S_ISVTX)))
+                                ((st.st_mode & 022) && !(st.st_mode & S_ISVTX && strchr(end + 1, '/'))))
                                 r = fail("%s: for root it has to be in folders that root alone can "
                                          "change, and %s is none",
                                         path, folder);
@@ -380,6 +405,44 @@ static int cannot_run(const char *program, int error) {
         return error == -ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 }
 
+/*
+ * What one program has belongs together: a part of another time, or none, is worse for it than nothing. A start that
+ * was ended leaves some parts, too, but nothing in them.
+ */
+static int check_missing(const struct arguments *arguments) {
+        const char *missing = NULL, *there = NULL;
+
+        for (size_t i = 0; i < arguments->n_memories; i++) {
+                const struct memory *memory = &arguments->memories[i];
+
+                if (memory->fd < 0 && !missing)
+                        missing = memory->name;
+                if (memory_is_used(memory))
+                        there = memory->name;
+        }
+        for (size_t i = 0; i < arguments->n_files; i++) {
+                const struct file *file = &arguments->files[i];
+
+                if (!file->has_place && !file->is_at_path && !missing)
+                        missing = file->name;
+                if (file->is_stored)
+                        there = file->name;
+        }
+        if (!missing || !there)
+                return 0;
+        if (!arguments->accept_missing)
+                return fail(
+                        "\"%s\" is not in the fd store, and \"%s\" is: it was lost, in a kexec perhaps, or is new. "
+                        "--accept-missing starts the program without it",
+                        missing, there);
+
+        fprintf(stderr,
+                "luo-keep: \"%s\" is not in the fd store, and \"%s\" is: it was lost, in a kexec perhaps, or is "
+                "new. The program starts without it.\n",
+                missing, there);
+        return 0;
+}
+
 /* Looks before anything is changed. */
 static int check(const struct arguments *arguments, const libluo_store *store) {
         int r;
@@ -389,7 +452,7 @@ static int check(const struct arguments *arguments, const libluo_store *store) {
                 r = memory_check(store, &arguments->memories[i]);
         for (size_t i = 0; i < arguments->n_files && r == 0; i++)
                 r = file_check(store, &arguments->files[i]);
-        return r;
+        return r == 0 ? check_missing(arguments) : r;
 }
 
 /* Makes a place for all that has none. It is asked for at once, as the service manager takes its time to answer. */

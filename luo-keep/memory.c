@@ -66,6 +66,12 @@ int memory_check(const libluo_store *store, struct memory *memory) {
         return memory->fd < 0 ? fail_store(memory->name, memory->fd) : check_stored(memory, memory->fd);
 }
 
+bool memory_is_used(const struct memory *memory) {
+        struct stat st;
+
+        return memory->fd >= 0 && fstat(memory->fd, &st) >= 0 && st.st_blocks > 0;
+}
+
 static int make(libluo_store *store, struct memory *memory) {
         int r;
 

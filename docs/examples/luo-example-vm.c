@@ -25,10 +25,12 @@
  *     size of memory         tried, and QEMU has the say
  *   QEMU cannot load it      (another version, without this machine type) it is not started and stays saved
  *   QEMU cannot let it go on (somebody else has its disk open at that moment) the same
+ *   -daemonize, -snapshot    it is not started, as it would end with its first start, or go on with other disks
  *   full or no fd store, no  it is not started
  *     service manager
  *
- * What stays saved though the start failed is told by the exit status, 78. "systemctl clean --what=fdstore" drops it.
+ * What stays saved though the start failed is told by the exit status, 78. "systemctl clean --what=fdstore UNIT" drops
+ * it.
  *
  * A kexec takes memory for all of the guest's, touched or not: all of it is allocated before the guest starts, which
  * is refused where there is not that much. With --sparse it is allocated as the guest touches it. Where there is not
@@ -435,7 +437,9 @@ static int migrate(const char *name, const char *more, const char *what) {
         *migration = 0;
         if (order(name, arguments) < 0)
                 return -1;
-        while (strcmp(migration, "completed") != 0 && strcmp(migration, "failed") != 0 && !qemu_is_gone())
+        /* Who has its monitor can cancel it */
+        while (strcmp(migration, "completed") != 0 && strcmp(migration, "failed") != 0 &&
+                strcmp(migration, "cancelled") != 0 && !qemu_is_gone())
                 read_event();
         if (strcmp(migration, "completed") == 0)
                 return 0;
@@ -445,7 +449,7 @@ static int migrate(const char *name, const char *more, const char *what) {
                 (void) fail("QEMU %s cannot %s: %s", qemu_version, what,
                         json_object_object_get_ex(answer, "error-desc", &reason)
                                 ? json_object_get_string(reason)
-                                : "no reason");
+                                : migration);
         json_object_put(answer);
         return -1;
 }
@@ -571,10 +575,22 @@ static int resume_guest(void) {
         return 0;
 }
 
+/* With accel=kvm:tcg and no right to /dev/kvm it is emulated, which is slow, and never goes on with KVM. */
+static bool has_kvm(void) {
+        json_object *answer = ask("query-kvm", NULL), *value;
+        bool has = json_object_object_get_ex(answer, "enabled", &value) && json_object_get_boolean(value);
+
+        json_object_put(answer);
+        return has;
+}
+
 static int boot_guest(void) {
+        bool kvm = has_kvm();
+
         if (run_guest() < 0)
                 return -1;
-        tell("The guest boots, with %" PRIu64 " MiB of memory", machine->memory_size / MIB);
+        tell("The guest boots, with %" PRIu64 " MiB of memory, %s KVM", machine->memory_size / MIB,
+                kvm ? "with" : "without");
         return 0;
 }
 
@@ -683,6 +699,19 @@ static int start_guest(void) {
         return machine->saved ? resume_guest() : boot_guest();
 }
 
+/* What QEMU takes and saves, and what would not be the same guest afterwards. */
+static int check_word(const char *word) {
+        const char *option = *word == '-' ? word + 1 + (word[1] == '-') : "";
+
+        if (strcmp(option, "daemonize") == 0)
+                return fail("%s: QEMU has to stay where its end can be seen", word);
+        if (strcmp(option, "snapshot") == 0 || strstr(word, "snapshot=on"))
+                return fail(
+                        "%s: the guest cannot be saved, as what it has written to its disks ends with QEMU",
+                        word);
+        return 0;
+}
+
 static int parse_arguments(int argc, char *argv[]) {
         static const struct option options[] = {
                 { "memory", required_argument, NULL, 'm' },
@@ -719,6 +748,8 @@ static int parse_arguments(int argc, char *argv[]) {
         for (char **word = command; *word; word++) {
                 size_t size = strlen(*word) + 1;
 
+                if (check_word(*word) < 0)
+                        return -1;
                 if (size > sizeof(joined) - joined_size)
                         return fail("the command line of QEMU is too long");
                 memcpy(joined + joined_size, *word, size);
@@ -762,7 +793,7 @@ int main(int argc, char *argv[]) {
 
         if (machine->saved && status != EXIT_SUCCESS) {
                 (void) fail("the guest stays saved: start it again when this is mended, or drop it with "
-                            "\"systemctl clean --what=fdstore\"");
+                            "\"systemctl clean --what=fdstore UNIT\"");
                 return EXIT_STILL_SAVED;
         }
         if (machine->saved)
