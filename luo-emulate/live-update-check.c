@@ -30,24 +30,29 @@ struct check_entry {
 struct check_sum {
         enum verdict verdict;
         uint64_t n, bytes, holes, available;
+        struct stat *files; /* that were counted */
+        size_t n_files;
 };
 
 /* Whether an entry before this one has the same file: what is stored several times is counted once. */
-static bool was_counted(struct service_manager *m, const struct stored_fd *entry, int fd) {
-        struct entry_description before;
-        struct stored_fd *e = NULL;
-        struct stat own, st;
+static bool was_counted(struct check_sum *sum, int fd) {
+        struct stat *files, st;
 
-        if (process_fd_stat(getpid(), fd, &own) < 0)
+        if (process_fd_stat(getpid(), fd, &st) < 0)
                 return false;
-        while (service_manager_next_entry(m, &e, &before) && e != entry)
-                if (!before.is_session && process_fd_stat(getpid(), before.fd, &st) >= 0 &&
-                        st.st_dev == own.st_dev && st.st_ino == own.st_ino)
+        for (size_t i = 0; i < sum->n_files; i++)
+                if (sum->files[i].st_dev == st.st_dev && sum->files[i].st_ino == st.st_ino)
                         return true;
+
+        files = reallocarray(sum->files, sum->n_files + 1, sizeof(*files));
+        if (files) {
+                sum->files = files;
+                files[sum->n_files++] = st;
+        }
         return false;
 }
 
-static void check_file(struct service_manager *m, const struct stored_fd *entry,
+static void check_file(
         const struct entry_description *description, struct check_sum *sum, struct check_entry *ret) {
         libluo_preflight p;
         int r;
@@ -75,7 +80,7 @@ static void check_file(struct service_manager *m, const struct stored_fd *entry,
 
         if (p.losses & LIBLUO_LOSS_WRITING)
                 ret->reason = "nobody can write to it after the kexec (F_SEAL_EXEC)";
-        if (was_counted(m, entry, description->fd)) {
+        if (was_counted(sum, description->fd)) {
                 ret->bytes = ret->holes = 0;
                 return;
         }
@@ -137,7 +142,7 @@ void live_update_check(struct service_manager *m, struct varlink_call *call, con
                 if (description.is_restored) /* the service had its chance to take what it needs */
                         continue;
                 if (!description.is_session)
-                        check_file(m, entry, &description, &sum, &found);
+                        check_file(&description, &sum, &found);
 
                 if (found.verdict > sum.verdict)
                         sum.verdict = found.verdict;
@@ -147,4 +152,5 @@ void live_update_check(struct service_manager *m, struct varlink_call *call, con
         }
 
         reply_sum(call, &sum);
+        free(sum.files);
 }

@@ -46,6 +46,34 @@ static bool get_string(struct varlink_call *call, const char *name, bool mandato
         return true;
 }
 
+static bool unit_is_valid(const char *name) {
+        static const char *const types[] = { ".service", ".socket", ".target", ".device", ".mount",
+                ".automount", ".swap", ".timer", ".path", ".slice", ".scope" };
+        static const char characters[] =
+                "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz:-_.\\@";
+        const char *type = strrchr(name, '.');
+
+        if (!type || type == name || *name == '@' || strlen(name) > 255 || name[strspn(name, characters)])
+                return false;
+        if (strchr(name, '@') == type - 1) /* a template */
+                return false;
+        for (size_t i = 0; i < ELEMENTS(types); i++)
+                if (strcmp(type, types[i]) == 0)
+                        return true;
+        return false;
+}
+
+/* Checks that it is a name of a unit, if it is there. */
+static bool get_unit(struct varlink_call *call, const char **ret) {
+        if (!get_string(call, "unit", false, ret))
+                return false;
+        if (!*ret || unit_is_valid(*ret))
+                return true;
+
+        invalid_parameter(call, "unit");
+        return false;
+}
+
 static bool get_kind(struct varlink_call *call, enum kind *ret) {
         const char *kind;
 
@@ -201,8 +229,7 @@ static void remove_session(struct service_manager *m, struct varlink_call *call)
         bool interactive;
         enum kind kind;
 
-        if (!get_string(call, "name", true, &name) || !get_kind(call, &kind) ||
-                !get_string(call, "unit", false, &unit) ||
+        if (!get_string(call, "name", true, &name) || !get_kind(call, &kind) || !get_unit(call, &unit) ||
                 !get_boolean(call, "allowInteractiveAuthentication", &interactive))
                 return;
         if (unit && call->peer_uid != 0) {
@@ -259,7 +286,7 @@ static void list_sessions(struct service_manager *m, struct varlink_call *call) 
         struct stored_fd *entry = NULL;
         const char *unit;
 
-        if (!get_string(call, "unit", false, &unit) || !may_look_at(m, call, unit))
+        if (!get_unit(call, &unit) || !may_look_at(m, call, unit))
                 return;
 
         while ((!unit || strcmp(unit, UNIT_NAME) == 0) &&
@@ -288,7 +315,7 @@ static void check(struct service_manager *m, struct varlink_call *call) {
         bool only_required;
         const char *unit;
 
-        if (!get_string(call, "unit", false, &unit) || !get_boolean(call, "onlyRequired", &only_required) ||
+        if (!get_unit(call, &unit) || !get_boolean(call, "onlyRequired", &only_required) ||
                 !may_look_at(m, call, unit))
                 return;
         if (unit && strcmp(unit, UNIT_NAME) != 0) {

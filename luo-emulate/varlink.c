@@ -16,12 +16,17 @@
 
 #define MESSAGE_MAX 65536
 
+/* More than a client leaves unread that means to read it at all */
+#define OUTPUT_MAX ((size_t) 16 << 20)
+
 struct varlink_connection {
         TAILQ_ENTRY(varlink_connection) connections;
         int fd;
         struct ucred peer;
         size_t size;
-        bool failed; /* it is to be closed */
+        bool failed;  /* it is to be closed */
+        char *output; /* what the client has not read yet */
+        size_t output_size;
         char buffer[MESSAGE_MAX];
 };
 
@@ -38,6 +43,7 @@ struct varlink_server {
 static void close_connection(struct varlink_server *s, struct varlink_connection *c) {
         TAILQ_REMOVE(&s->connections, c, connections);
         close_fd(c->fd);
+        free(c->output);
         free(c);
 }
 
@@ -119,9 +125,33 @@ static int accept_connection(struct varlink_server *s) {
         return 0;
 }
 
-/* Whoever does not read its replies gets no more of them. */
+static void queue_output(struct varlink_connection *c, const char *text, size_t size) {
+        char *output = size < OUTPUT_MAX - c->output_size ? realloc(c->output, c->output_size + size) : NULL;
+
+        if (!output) {
+                c->failed = true;
+                return;
+        }
+        memcpy(output + c->output_size, text, size);
+        c->output = output;
+        c->output_size += size;
+}
+
+static void send_output(struct varlink_connection *c) {
+        ssize_t n = send(c->fd, c->output, c->output_size, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n < 0)
+                c->failed = errno != EAGAIN && errno != EINTR;
+        else {
+                c->output_size -= (size_t) n;
+                memmove(c->output, c->output + n, c->output_size);
+        }
+}
+
+/* Whoever does not read its replies gets no file descriptors. */
 static void send_message(struct varlink_connection *c, struct json_object *message, int fd) {
         const char *text = json_object_to_json_string_ext(message, JSON_C_TO_STRING_PLAIN);
+        size_t size = text ? strlen(text) + 1 : 0;
         union {
                 struct cmsghdr header;
                 uint8_t buffer[CMSG_SPACE(sizeof(int))];
@@ -132,19 +162,24 @@ static void send_message(struct varlink_connection *c, struct json_object *messa
                         .cmsg_type = SCM_RIGHTS,
                 },
         };
-        struct msghdr header = {
-                .msg_iov = &(struct iovec) { (char *) text, text ? strlen(text) + 1 : 0 },
-                .msg_iovlen = 1,
-        };
+        struct msghdr header = { .msg_iov = &(struct iovec) { (char *) text, size }, .msg_iovlen = 1 };
+        ssize_t n = 0;
 
         if (fd >= 0) {
                 memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
                 header.msg_control = &control;
                 header.msg_controllen = CMSG_SPACE(sizeof(int));
         }
-        if (!text ||
-                sendmsg(c->fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t) header.msg_iov->iov_len)
+
+        if (text && c->output_size == 0 && !c->failed) {
+                n = sendmsg(c->fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+                if (n < 0 && errno == EAGAIN)
+                        n = 0;
+        }
+        if (!text || c->failed || n < 0 || (fd >= 0 && n == 0))
                 c->failed = true;
+        else if ((size_t) n < size)
+                queue_output(c, text + n, size - (size_t) n);
 }
 
 static void answer(struct varlink_call *call, const char *error, struct json_object *parameters, int fd,
@@ -257,9 +292,8 @@ static void handle_message(
         json_object_put(root);
 }
 
-static void read_connection(struct varlink_server *s, struct varlink_connection *c) {
+static void receive(struct varlink_connection *c) {
         ssize_t n;
-        char *end;
 
         n = recv(c->fd, c->buffer + c->size, sizeof(c->buffer) - c->size, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -268,6 +302,16 @@ static void read_connection(struct varlink_server *s, struct varlink_connection 
                 c->failed = true;
         else
                 c->size += (size_t) n;
+}
+
+static void dispatch_connection(struct varlink_server *s, struct varlink_connection *c, uint32_t events) {
+        struct epoll_event event = { .data.ptr = c };
+        char *end;
+
+        if (events & EPOLLOUT)
+                send_output(c);
+        if (events & ~(uint32_t) EPOLLOUT && !c->failed)
+                receive(c);
 
         while (!c->failed && (end = memchr(c->buffer, 0, c->size))) {
                 size_t length = (size_t) (end - c->buffer) + 1;
@@ -277,7 +321,9 @@ static void read_connection(struct varlink_server *s, struct varlink_connection 
                 memmove(c->buffer, c->buffer + length, c->size);
         }
 
-        if (c->failed || c->size == sizeof(c->buffer))
+        event.events = EPOLLIN | (c->output_size > 0 ? EPOLLOUT : 0);
+        if (c->failed || c->size == sizeof(c->buffer) ||
+                epoll_ctl(s->epoll, EPOLL_CTL_MOD, c->fd, &event) < 0)
                 close_connection(s, c);
 }
 
@@ -287,7 +333,7 @@ int varlink_server_dispatch(struct varlink_server *s) {
 
         while (r >= 0 && epoll_wait(s->epoll, &event, 1, 0) > 0)
                 if (event.data.ptr)
-                        read_connection(s, event.data.ptr);
+                        dispatch_connection(s, event.data.ptr, event.events);
                 else
                         r = accept_connection(s);
         return r;

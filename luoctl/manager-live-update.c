@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "manager-live-update.h"
@@ -21,7 +22,10 @@
 #define MANAGER_SOCKET "/run/systemd/io.systemd.Manager"
 #define REPLY_MAX ((size_t) 1 << 20)
 
-/* systemd's child that looks at files gives up after a minute */
+/* Of all replies together: more than there is to say of all fd stores that a machine has */
+#define REPLIES_MAX ((size_t) 64 << 20)
+
+/* For all of them: systemd's child that looks at files gives up after a minute */
 #define TIMEOUT_SEC 90
 
 static int connect_manager(void) {
@@ -105,13 +109,26 @@ static int handle_reply(const char *text, reply_handler handler, void *userdata)
         return r;
 }
 
+static time_t now_sec(void) {
+        struct timespec now = {};
+
+        (void) clock_gettime(CLOCK_BOOTTIME, &now);
+        return now.tv_sec;
+}
+
 static int receive_replies(int fd, reply_handler handler, void *userdata) {
-        size_t size = 0, allocated = 0;
+        size_t size = 0, allocated = 0, received = 0;
+        time_t until = now_sec() + TIMEOUT_SEC;
         char *buffer = NULL, *end;
         int r = 1;
 
         while (r > 0) {
                 ssize_t n;
+
+                if (received > REPLIES_MAX || now_sec() > until) {
+                        r = received > REPLIES_MAX ? -EOPNOTSUPP : -ETIMEDOUT;
+                        break;
+                }
 
                 if (size == allocated) {
                         char *larger = allocated < REPLY_MAX ? realloc(buffer, allocated + 16384) : NULL;
@@ -132,6 +149,7 @@ static int receive_replies(int fd, reply_handler handler, void *userdata) {
                         break;
                 }
                 size += (size_t) n;
+                received += (size_t) n;
 
                 while (r > 0 && (end = memchr(buffer, 0, size))) {
                         size_t length = (size_t) (end - buffer) + 1;

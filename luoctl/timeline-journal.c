@@ -14,8 +14,11 @@
 #include "timeline.h"
 
 /*
- * Anybody may log anything. What counts are entries of PID 1, and of the kernel's log, which only root writes to:
- * fields that begin with "_" are journald's. The journal's index finds these, so that what others log costs nothing.
+ * Anybody may log anything. What counts are entries of PID 1, and what it wrote to the kernel's log: fields that begin
+ * with "_" are journald's. The journal's index finds these, so that what others log costs nothing.
+ *
+ * Only root writes to the kernel's log, but journald does so for anybody who asks (StandardOutput=kmsg): under any
+ * name, which may look like "systemd[1]: Started ..." itself. What it adds is "[PID]: ", see is_forwarded().
  */
 
 /* Not in the headers of all versions that this is built with */
@@ -44,12 +47,16 @@
 
 #define UNIT_NAME_SIZE 256
 
+/* A line has up to 1024 bytes, which are up to 4096 when they are escaped, and are cut off at 2048 then: none of fewer
+ * bytes than this, behind a name, has lost its end. */
+#define KERNEL_MESSAGE_MAX 300
+
 /* Parts of a disjunction are separated by this. */
 #define OR "|"
 
-static const char *const kexec_entries[] = { "_TRANSPORT=kernel", "SYSLOG_IDENTIFIER=systemd-shutdown",
-        "MESSAGE=Rebooting with kexec.", "MESSAGE=Preserved fd stores in LUO session 'systemd' for kexec.",
-        OR, /* */
+static const char *const kexec_entries[] = { "_TRANSPORT=kernel", "SYSLOG_PID=1",
+        "SYSLOG_IDENTIFIER=systemd-shutdown", "MESSAGE=Rebooting with kexec.",
+        "MESSAGE=Preserved fd stores in LUO session 'systemd' for kexec.", OR, /* */
         "_PID=1", "UNIT=kexec.target", "UNIT=systemd-kexec.service",
         "MESSAGE_ID=" SD_MESSAGE_UNIT_STARTING_STR, "MESSAGE_ID=" SD_MESSAGE_UNIT_STARTED_STR, OR, /* */
         "_SYSTEMD_UNIT=systemd-logind.service", "MESSAGE_ID=" SD_MESSAGE_SHUTDOWN_STR, "SHUTDOWN=kexec",
@@ -172,6 +179,22 @@ static void get_message(sd_journal *journal, char *ret, size_t size) {
                 length = prefix;
         (void) snprintf(ret, size, "%.*s", length - prefix < size ? (int) (length - prefix) : (int) size - 1,
                 length > prefix ? (const char *) data + prefix : "");
+}
+
+/* Whether the current entry, of the kernel's log, may be another's than it says. */
+static bool is_forwarded(sd_journal *journal) {
+        char text[KERNEL_MESSAGE_MAX];
+
+        if (!get_field(journal, "MESSAGE", text, sizeof(text)))
+                return true;
+
+        for (const char *p = text; (p = strchr(p, '[')); p++) {
+                size_t n_digits = strspn(p + 1, "0123456789");
+
+                if (n_digits > 0 && strncmp(p + 1 + n_digits, "]: ", 3) == 0)
+                        return true;
+        }
+        return false;
 }
 
 static bool get_time(sd_journal *journal, const char *name, uint64_t *ret) {
@@ -492,6 +515,8 @@ static int read_shutdown_entry(struct reader *reader) {
 
         /* After a long time the kernel's log has a time of its own. */
         is_kernel = has_field(journal, "_TRANSPORT", "kernel");
+        if (is_kernel && is_forwarded(journal))
+                return 1;
         r = is_kernel ? get_monotonic(journal, &time) : get_entry_time(journal, false, &time);
         if (r < 0)
                 return r;
@@ -647,6 +672,8 @@ static int read_start_entry(struct reader *reader) {
         int r;
 
         is_kernel = has_field(journal, "_TRANSPORT", "kernel");
+        if (is_kernel && is_forwarded(journal))
+                return 1;
         r = get_entry_time(journal, is_kernel, &time);
         if (r < 0)
                 return r;
@@ -728,7 +755,7 @@ static int find_services_up(struct reader *reader) {
         while (r >= 0 && (r = sd_journal_next(reader->journal)) > 0) {
                 struct timeline_unit *unit = NULL;
 
-                if (get_event(reader->journal, true, &event))
+                if (!is_forwarded(reader->journal) && get_event(reader->journal, true, &event))
                         unit = find_unit(reader, event.unit);
                 if (unit && is_to_be_looked_for(unit))
                         r = note_state(reader, true, unit, event.type == EVENT_STARTED);
