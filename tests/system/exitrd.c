@@ -2,8 +2,9 @@
 
 /*
  * What an initramfs leaves in /run/initramfs/shutdown to take the root file system apart, as far as a test needs it:
- * does the kexec, and knows nothing of LUO. Like a systemd-shutdown in its place it closes all file descriptors but
- * those it is told of, and leaves these alone. Static, as there are no libraries where it runs.
+ * does the kexec, or brings the kernel down where there is a file /panic, and knows nothing of LUO. Like a
+ * systemd-shutdown in its place it closes all file descriptors but those it is told of, and leaves these alone. Static,
+ * as there are no libraries where it runs.
  */
 
 #include <stdbool.h>
@@ -45,6 +46,12 @@ static void close_others(void) {
 int main(int argc, char *argv[]) {
         if (argc < 2 || strcmp(argv[1], "kexec") != 0) {
                 fprintf(stderr, "exitrd: this is for a kexec only\n");
+                return 1;
+        }
+
+        /* The end of the first process is a panic of the kernel. */
+        if (access("/panic", F_OK) == 0) {
+                fprintf(stderr, "exitrd: panic\n");
                 return 1;
         }
 
