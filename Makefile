@@ -58,7 +58,7 @@ soak: ## mixed load over N=100 kexecs in a row (20 of them are in check-long)
 fuzz: ## run the fuzzers for a while (SECONDS=600)
 	@scripts/fuzz $(SECONDS)
 
-bench: ## what libluo costs over raw ioctls, and systemd over kexecs, stock and patched (WHAT=libluo, WHAT=systemd)
+bench: ## what libluo costs over raw ioctls, and systemd over kexecs (WHAT=libluo, WHAT=systemd, WHAT=downtime)
 	@scripts/bench $(WHAT)
 
 format: ## format the C code

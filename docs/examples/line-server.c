@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <libluo.h>
@@ -54,45 +58,82 @@ static int read_line(int fd, char line[LINE_SIZE]) {
         return 0;
 }
 
-static int serve(const char *socket_path, line_handler handle) {
-        struct sigaction action = { .sa_handler = on_signal };
-        struct sockaddr_un address;
-        int fd;
+static int listen_at(const struct sockaddr *address, socklen_t size) {
+        int fd, yes = 1;
 
-        /* Without SA_RESTART: accept(2) has to return */
+        fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return -errno;
+
+        if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 || bind(fd, address, size) < 0 ||
+                listen(fd, SOMAXCONN) < 0) {
+                int r = -errno;
+
+                (void) close(fd);
+                return r;
+        }
+
+        return fd;
+}
+
+static void answer_one(int listener, line_handler handle) {
+        /* One that says nothing must not keep the others waiting for ever */
+        const struct timeval patience = { .tv_sec = 2 };
+        char request[LINE_SIZE], answer[LINE_SIZE] = "";
+        int client;
+
+        client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (client < 0)
+                return;
+
+        (void) setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+        if (read_line(client, request) >= 0) {
+                handle(request, answer, sizeof(answer) - 1);
+                strcat(answer, "\n");
+                (void) send(client, answer, strlen(answer), MSG_NOSIGNAL);
+        }
+        (void) close(client);
+}
+
+static int serve(const char *socket_path, unsigned port, line_handler handle) {
+        struct sigaction action = { .sa_handler = on_signal };
+        struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons((uint16_t) port) };
+        struct sockaddr_un address;
+        struct pollfd listeners[2];
+        nfds_t n = 0;
+
+        /* Without SA_RESTART: poll(2) has to return */
         (void) sigaction(SIGTERM, &action, NULL);
         (void) signal(SIGPIPE, SIG_IGN);
 
         if (make_address(socket_path, &address) < 0)
                 return EXIT_FAILURE;
 
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         (void) unlink(socket_path);
-        if (fd < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 ||
-                listen(fd, SOMAXCONN) < 0) {
-                fprintf(stderr, "%s: %s\n", socket_path, strerror(errno));
-                return EXIT_FAILURE;
-        }
+        listeners[n++] = (struct pollfd) {
+                .fd = listen_at((struct sockaddr *) &address, sizeof(address)),
+                .events = POLLIN,
+        };
+        if (port > 0)
+                listeners[n++] = (struct pollfd) {
+                        .fd = listen_at((struct sockaddr *) &any, sizeof(any)),
+                        .events = POLLIN,
+                };
+        for (nfds_t i = 0; i < n; i++)
+                if (listeners[i].fd < 0) {
+                        fprintf(stderr, "Cannot listen at %s: %s\n", i == 0 ? socket_path : "the TCP port",
+                                strerror(-listeners[i].fd));
+                        return EXIT_FAILURE;
+                }
 
         (void) libluo_notify("READY=1");
 
-        while (!stop_requested) {
-                char request[LINE_SIZE], answer[LINE_SIZE] = "";
-                int client;
+        while (!stop_requested)
+                if (poll(listeners, n, -1) > 0)
+                        for (nfds_t i = 0; i < n; i++)
+                                if (listeners[i].revents & POLLIN)
+                                        answer_one(listeners[i].fd, handle);
 
-                client = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-                if (client < 0)
-                        continue;
-
-                if (read_line(client, request) >= 0) {
-                        handle(request, answer, sizeof(answer) - 1);
-                        strcat(answer, "\n");
-                        (void) send(client, answer, strlen(answer), MSG_NOSIGNAL);
-                }
-                (void) close(client);
-        }
-
-        (void) close(fd);
         return EXIT_SUCCESS;
 }
 
@@ -123,22 +164,46 @@ static int ask(const char *socket_path, int n_words, char *words[]) {
         return strncmp(line, "error", 5) == 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* Where the socket is; only the service manager tells, and only the service. */
+static void find_socket(const char *name, char path[LINE_SIZE]) {
+        const char *folder = getenv("RUNTIME_DIRECTORY");
+        char of_unit[128];
+
+        (void) snprintf(of_unit, sizeof(of_unit), "/run/%s", name);
+        if (!folder)
+                folder = access(of_unit, F_OK) == 0 ? of_unit : "/run";
+        (void) snprintf(path, LINE_SIZE, "%s/%s.socket", folder, name);
+}
+
+/* A port of TCP, 0 if there is none in the string. */
+static unsigned parse_port(const char *text) {
+        char *end;
+        unsigned long port;
+
+        port = strtoul(text, &end, 10);
+        return *end == 0 && port < 65536 ? (unsigned) port : 0;
+}
+
 int line_main(int argc, char *argv[], const char *name, const char *requests, int (*start)(void),
         line_handler handle) {
-        const char *folder = getenv("RUNTIME_DIRECTORY");
         char socket_path[LINE_SIZE];
+        unsigned port = 0;
+        bool serves;
 
-        if (argc < 2) {
-                fprintf(stderr, "usage: %s serve | %s\n", name, requests);
+        serves = argc > 1 && strcmp(argv[1], "serve") == 0;
+        if (serves && argc > 2)
+                port = parse_port(argv[2]);
+
+        if (argc < 2 || (serves && argc > 2 && (port == 0 || argc > 3))) {
+                fprintf(stderr, "usage: %s serve [PORT] | %s\n", name, requests);
                 return 2;
         }
 
-        (void) snprintf(socket_path, sizeof(socket_path), "%s/%s.socket", folder ? folder : "/run", name);
-
-        if (strcmp(argv[1], "serve") != 0)
+        find_socket(name, socket_path);
+        if (!serves)
                 return ask(socket_path, argc - 1, argv + 1);
 
-        return start() < 0 ? EXIT_FAILURE : serve(socket_path, handle);
+        return start() < 0 ? EXIT_FAILURE : serve(socket_path, port, handle);
 }
 
 uint64_t digest_add(uint64_t digest, const void *data, size_t size) {

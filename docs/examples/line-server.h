@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * What the example services share and what has nothing to do with live update: a UNIX socket that takes one line and
+ * What the example services share and what has nothing to do with live update: a socket that takes one line and
  * answers with one line, a client for it, and a digest.
  */
 
@@ -13,10 +13,11 @@
 typedef void (*line_handler)(char *request, char *answer, size_t answer_size);
 
 /*
- * "NAME serve" gets the state with start(), which returns a negative errno if it cannot, tells the service manager that
- * it is ready, and serves until SIGTERM. Any other words are sent to it as one line, and its answer is printed. The
- * socket is NAME.socket in $RUNTIME_DIRECTORY, or else in /run. Returns an exit status: 0 unless an answer begins with
- * "error".
+ * "NAME serve [PORT]" gets the state with start(), which returns a negative errno if it cannot, tells the service
+ * manager that it is ready, and serves until SIGTERM: on a UNIX socket, and on that TCP port whoever asks there. Any
+ * other words are sent to the UNIX socket as one line, and the answer is printed. It is NAME.socket in
+ * $RUNTIME_DIRECTORY, which the client looks for in /run/NAME, or else in /run. Returns an exit status: 0 unless an
+ * answer begins with "error".
  */
 int line_main(int argc, char *argv[], const char *name, const char *requests, int (*start)(void),
         line_handler handle);

@@ -5,7 +5,7 @@
  * the service keeps in its fd store, with libluo's help. There is no pointer in it, so whoever maps it can go on with
  * it at once.
  *
- *   luo-example-kv serve
+ *   luo-example-kv serve [PORT]
  *   luo-example-kv set KEY VALUE | get KEY | count | status
  *
  * The unit needs FileDescriptorStoreMax=1 and FileDescriptorStorePreserve=yes. One is enough, as the table is put
