@@ -254,10 +254,11 @@ class World:
         unit_id = self.canonical(unit_id)
         config = self.config(unit_id)
         unit = self.unit(unit_id)
-        if unit.state == "active":
-            return "ok", None
+        # Masked, or without a file, it is refused even if it is up
         if not config:
             return "refused", None
+        if unit.state == "active":
+            return "ok", None
         if config.start == "pre":
             self.end(unit_id, "failed")
             return "exit-code", None
