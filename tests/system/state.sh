@@ -61,6 +61,9 @@ between() {
 # charged UNIT MIB: within 5 %
 charged() { between $(($2 * 1048576 * 95 / 100)) $(($2 * 1048576 * 105 / 100)) "$(property "$1" MemoryCurrent)"; }
 
+# Shared memory, of memfds above all, that is charged to a unit, in bytes
+shared_memory() { awk '$1 == "shmem" { print $2 }' "/sys/fs/cgroup$(property "$1" ControlGroup)/memory.stat"; }
+
 # available KIB: so much memory at least
 available() {
     local found
