@@ -274,7 +274,6 @@ static int note_session(struct json_object *parameters, void *userdata) {
         bool restored = strcmp(string_of(parameters, "kind"), "restored") == 0;
         const struct noted_stores *noted = userdata;
         struct unit_store *store = NULL;
-        struct stored_fd *fds;
 
         for (size_t i = 0; i < noted->n; i++)
                 if (strcmp(noted->stores[i].unit, unit) == 0)
@@ -290,19 +289,13 @@ static int note_session(struct json_object *parameters, void *userdata) {
         if (store->n_not_told == 0)
                 return 0;
 
-        fds = reallocarray(store->fds, store->n_fds + 1, sizeof(*fds));
-        if (!fds)
-                return -ENOMEM;
-        store->fds = fds;
-        fds[store->n_fds] = (struct stored_fd) {
-                .name = strdup(name),
-                .path = strdup(""),
-                .open_flags = O_RDWR,
-                .session = restored ? "restored" : "outgoing",
-        };
-        store->n_fds++;
         store->n_not_told--;
-        return fds[store->n_fds - 1].name && fds[store->n_fds - 1].path ? 0 : -ENOMEM;
+        return unit_store_add_fd(store,
+                &(struct stored_fd) {
+                        .open_flags = O_RDWR,
+                        .session = restored ? "restored" : "outgoing",
+                },
+                name, "");
 }
 
 int live_update_note_sessions(struct unit_store *stores, size_t n_stores) {

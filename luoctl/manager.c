@@ -90,7 +90,6 @@ static int read_entries(sd_bus_message *reply, struct unit_store *store) {
                 uint32_t mode, major, minor, represented_major, represented_minor, flags;
                 const char *name, *path;
                 uint64_t inode, n_pending, pending_bytes;
-                struct stored_fd *fds;
 
                 r = sd_bus_message_read(reply, "(suuutuusu)", &name, &mode, &major, &minor, &inode,
                         &represented_major, &represented_minor, &path, &flags);
@@ -103,22 +102,17 @@ static int read_entries(sd_bus_message *reply, struct unit_store *store) {
                         continue;
                 }
 
-                fds = reallocarray(store->fds, store->n_fds + 1, sizeof(*fds));
-                if (!fds)
-                        return -ENOMEM;
-                store->fds = fds;
-                fds[store->n_fds] = (struct stored_fd) {
-                        .name = strdup(name),
-                        .mode = mode,
-                        .device = makedev(major, minor),
-                        .inode = inode,
-                        .represented_device = makedev(represented_major, represented_minor),
-                        .path = strdup(path),
-                        .open_flags = (int) flags,
-                };
-                store->n_fds++;
-                if (!fds[store->n_fds - 1].name || !fds[store->n_fds - 1].path)
-                        return -ENOMEM;
+                r = unit_store_add_fd(store,
+                        &(struct stored_fd) {
+                                .mode = mode,
+                                .device = makedev(major, minor),
+                                .inode = inode,
+                                .represented_device = makedev(represented_major, represented_minor),
+                                .open_flags = (int) flags,
+                        },
+                        name, path);
+                if (r < 0)
+                        return r;
         }
 }
 

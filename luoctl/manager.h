@@ -73,6 +73,9 @@ void manager_warn(const char *message_id, const char *unit, const char *reason, 
         const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 void stored_fd_done(struct stored_fd *fd);
+/* Adds an entry, with copies of name and path. Returns 0 or -ENOMEM. */
+int unit_store_add_fd(
+        struct unit_store *store, const struct stored_fd *fd, const char *name, const char *path);
 void unit_store_done(struct unit_store *store);
 void unit_stores_free(struct unit_store *stores, size_t n_stores);
 

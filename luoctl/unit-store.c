@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,26 @@ void stored_fd_done(struct stored_fd *fd) {
         free(fd->name);
         free(fd->path);
         *fd = (struct stored_fd) {};
+}
+
+int unit_store_add_fd(
+        struct unit_store *store, const struct stored_fd *fd, const char *name, const char *path) {
+        struct stored_fd added = *fd, *fds;
+
+        fds = reallocarray(store->fds, store->n_fds + 1, sizeof(*fds));
+        if (!fds)
+                return -ENOMEM;
+        store->fds = fds;
+
+        added.name = strdup(name);
+        added.path = strdup(path);
+        if (!added.name || !added.path) {
+                stored_fd_done(&added);
+                return -ENOMEM;
+        }
+
+        fds[store->n_fds++] = added;
+        return 0;
 }
 
 void unit_store_done(struct unit_store *store) {
