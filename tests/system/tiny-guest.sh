@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 #
-# In the machine: the virtual machine of luo-example-vm@.service whose guest is the boot sector of tests/vm/tiny-guest.S.
-# Source tap.sh and state.sh first.
+# In the machine: the virtual machine of luo-example-vm@.service whose guest is the boot sector of
+# tests/vm/tiny-guest.S. Source tap.sh and state.sh first.
 
 guest=luo-example-vm@tiny.service
 guest_serial=/var/lib/luo-example-vm/tiny/serial
