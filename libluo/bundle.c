@@ -160,7 +160,10 @@ static int open_narrow(int fd, int open_flags, bool again) {
         struct stat st;
         int other_fd;
 
-        other_fd = libluo_internal_open_link(fd, open_flags | (again ? O_NONBLOCK : 0));
+        /* Whoever has taken a lease on a shared file (F_SETLEASE) would have us wait. */
+        open_flags |= O_NONBLOCK;
+
+        other_fd = libluo_internal_open_link(fd, open_flags);
         if (other_fd != -EACCES || again || fstat(fd, &st) < 0)
                 return other_fd;
 
@@ -175,6 +178,16 @@ static int open_narrow(int fd, int open_flags, bool again) {
         return other_fd;
 }
 
+/*
+ * Others may have a shared file already, and what they have made of it since is theirs: mode and owner are put back for
+ * as long as its mode is what the kernel gives a file that it brings back.
+ */
+static bool is_as_retrieved(int fd) {
+        struct stat st;
+
+        return fstat(fd, &st) < 0 || ((st.st_mode & 07777) | 0111) == 0777;
+}
+
 #define TAKE_FLAGS (LIBLUO_TAKE_AGAIN | LIBLUO_TAKE_CHANGE_OWNER)
 
 LIBLUO_PUBLIC int libluo_bundle_take(libluo_bundle *bundle, size_t i, uint32_t flags) {
@@ -182,7 +195,7 @@ LIBLUO_PUBLIC int libluo_bundle_take(libluo_bundle *bundle, size_t i, uint32_t f
         struct luo_index_entry *owner;
         const libluo_entry *e;
         libluo_bundle *where;
-        bool narrow;
+        bool owned, narrow;
         int file_fd, fd, r;
 
         if (flags & ~TAKE_FLAGS)
@@ -202,19 +215,25 @@ LIBLUO_PUBLIC int libluo_bundle_take(libluo_bundle *bundle, size_t i, uint32_t f
          * The kernel gives each time the same open file description, with all access. It goes to the entry it was
          * preserved for, if that had all access; others get one of their own.
          */
+        owned = owner == bundle->index.entries + i;
         narrow = (e->open_flags & O_ACCMODE) != O_RDWR ||
                 e->flags & (LIBLUO_ENTRY_DUPLICATE | LIBLUO_ENTRY_SHARED);
         if (narrow) {
-                off_t offset = (off_t) e->offset;
-
                 fd = open_narrow(file_fd, e->open_flags & O_ACCMODE, again);
-                if (fd < 0) {
+                if (fd == -EAGAIN && (e->open_flags & O_ACCMODE) == O_RDWR) {
+                        /* Nobody is to keep it from who had all access: but for the offset the kernel's is as good. */
+                        fd = file_fd;
+                        narrow = false;
+                } else if (fd < 0) {
                         r = fd;
                         goto fail;
                 }
+        }
+        if (narrow) {
+                off_t offset = (off_t) e->offset;
 
                 /* For the entry it was preserved for the kernel has kept the offset up to the kexec */
-                if (owner == bundle->index.entries + i)
+                if (owned)
                         offset = lseek(file_fd, 0, SEEK_CUR);
                 if (offset > 0 && lseek(fd, offset, SEEK_SET) < 0) {
                         r = -EPROTO;
@@ -230,14 +249,17 @@ LIBLUO_PUBLIC int libluo_bundle_take(libluo_bundle *bundle, size_t i, uint32_t f
                 if (!owner->restored && where == bundle)
                         libluo_internal_free_holes(
                                 file_fd, where->index.holes + owner->first_hole, owner->n_holes);
-                r = libluo_internal_restore_inode(file_fd, &owner->public, flags & LIBLUO_TAKE_CHANGE_OWNER);
-                if (r < 0)
-                        goto fail;
+                if (where == bundle || is_as_retrieved(file_fd)) {
+                        r = libluo_internal_restore_inode(
+                                file_fd, &owner->public, flags & LIBLUO_TAKE_CHANGE_OWNER);
+                        if (r < 0)
+                                goto fail;
+                }
                 owner->restored = true;
         }
 
         /* Whoever has the kernel's open file description already may have changed its flags since */
-        if (e->open_flags & O_APPEND && (narrow || !again) &&
+        if (e->open_flags & O_APPEND && (narrow || (owned && !again)) &&
                 fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_APPEND) < 0) {
                 r = -EPERM;
                 goto fail;

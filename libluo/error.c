@@ -20,7 +20,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case EACCES:
                 return "permission denied";
         case EAGAIN:
-                return "somebody has a lease on the file (F_SETLEASE)";
+                return "somebody has a lease on the file (F_SETLEASE), or executes it";
         case EAFNOSUPPORT:
                 return "the service manager's socket ($NOTIFY_SOCKET) is of a kind that cannot be used here";
         case EBADF:

@@ -151,6 +151,7 @@ int libluo_internal_open_link(int fd, int open_flags) {
 
         switch (errno) {
         case EWOULDBLOCK:
+        case ETXTBSY:
                 return -EAGAIN;
         case ENOENT: /* the link of an open fd is missing only if /proc is */
                 return -ENOSYS;

@@ -199,8 +199,8 @@ int libluo_internal_restore_inode(int fd, const libluo_entry *entry, bool change
 
 /*
  * Another open file description of the file behind fd. Somebody with a lease on it (F_SETLEASE) keeps this waiting for
- * fs.lease-break-time, unless open_flags has O_NONBLOCK: then it is -EAGAIN. Returns an fd, or that, -EACCES, -ENOSYS,
- * -ENOMEM, -EMFILE, -ENFILE.
+ * fs.lease-break-time, unless open_flags has O_NONBLOCK: then it is -EAGAIN, as for writing to what is being executed.
+ * Returns an fd, or that, -EACCES, -ENOSYS, -ENOMEM, -EMFILE, -ENFILE.
  */
 int libluo_internal_open_link(int fd, int open_flags);
 

@@ -364,7 +364,8 @@ int libluo_bundle_get(const libluo_bundle *bundle, size_t i, libluo_entry *ret_e
  *   -ENOLINK  the entry is in a shared session, and libluo_bundle_set_shared() was not called
  *   -EPERM    this process may not restore owner or mode
  *   -EACCES   the file's mode keeps this process from opening it with the access mode it had
- *   -EAGAIN   with LIBLUO_TAKE_AGAIN: somebody has a lease on the file (F_SETLEASE)
+ *   -EAGAIN   somebody has a lease on the file (F_SETLEASE), or executes it, and the entry had not all access; it is
+ *             there for another try
  *   -ENOSYS   the access mode could not be restored because /proc is not mounted
  */
 int libluo_bundle_take(libluo_bundle *bundle, size_t i, uint32_t flags);

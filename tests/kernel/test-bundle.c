@@ -21,6 +21,13 @@ static ino_t inode_of(int fd) {
         return st.st_ino;
 }
 
+static mode_t mode_of(int fd) {
+        struct stat st;
+
+        REQUIRE(fstat(fd, &st) == 0);
+        return st.st_mode & 07777;
+}
+
 static uint64_t allocated(int fd) {
         struct stat st;
 
@@ -295,6 +302,21 @@ static void test_take_shared(void) {
         CHECK_EQUAL(fcntl(other_fd, F_GETFL) & O_ACCMODE, O_RDONLY);
         CHECK_EQUAL(libluo_bundle_take(b, 1, 0), -ENODATA);
         CHECK(holds(fd, "shared"));
+        close_fd(other_fd);
+
+        /* What the one has made of it stays, and it keeps nobody waiting, nor from what had all access */
+        CHECK_EQUAL(fchmod(fd, 0640), 0);
+        (void) signal(SIGIO, SIG_IGN); /* which tells that somebody waits */
+        REQUIRE(fcntl(fd, F_SETLEASE, F_WRLCK) == 0);
+        CHECK_EQUAL(libluo_bundle_take(b, 0, 0), -EAGAIN);
+        other_fd = libluo_bundle_take(a, 1, 0);
+        CHECK_EQUAL(inode_of(fd), inode_of(other_fd));
+        CHECK_EQUAL(fcntl(other_fd, F_GETFL) & O_ACCMODE, O_RDWR);
+        close_fd(other_fd);
+        REQUIRE(fcntl(fd, F_SETLEASE, F_UNLCK) == 0);
+        other_fd = libluo_bundle_take(b, 0, 0);
+        CHECK_EQUAL(inode_of(fd), inode_of(other_fd));
+        CHECK_EQUAL(mode_of(fd), 0640);
         close_fd(fd);
         close_fd(other_fd);
 
