@@ -48,7 +48,7 @@ content_key() {
 
 # files_key FILE|DIR...: a short name for the names (relative to the checkout) and content of these files
 files_key() {
-    (cd "$top" && find "$@" -type f ! -name '*~' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum) | content_key
+    (cd "$top" && find "$@" ! -type d ! -name '*~' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum) | content_key
 }
 
 # run_logged WHAT LOG COMMAND...: run a long step with its output in a log; say what it does, how far it is, and, when
