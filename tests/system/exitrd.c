@@ -55,6 +55,12 @@ int main(int argc, char *argv[]) {
                 return 1;
         }
 
+        /* Whatever was handed on must leave room: a program that is linked dynamically would not even start. */
+        if (dup(STDERR_FILENO) < 0) {
+                perror("exitrd: no file can be opened");
+                return 1;
+        }
+
         close_others();
         fprintf(stderr, "exitrd: kexec\n");
         sync();
