@@ -185,7 +185,7 @@ static int open_narrow(int fd, int open_flags, bool again) {
 static bool is_as_retrieved(int fd) {
         struct stat st;
 
-        return fstat(fd, &st) < 0 || ((st.st_mode & 07777) | 0111) == 0777;
+        return fstat(fd, &st) < 0 || (st.st_mode & 07777) == 0777;
 }
 
 #define TAKE_FLAGS (LIBLUO_TAKE_AGAIN | LIBLUO_TAKE_CHANGE_OWNER)
@@ -220,7 +220,7 @@ LIBLUO_PUBLIC int libluo_bundle_take(libluo_bundle *bundle, size_t i, uint32_t f
                 e->flags & (LIBLUO_ENTRY_DUPLICATE | LIBLUO_ENTRY_SHARED);
         if (narrow) {
                 fd = open_narrow(file_fd, e->open_flags & O_ACCMODE, again);
-                if (fd == -EAGAIN && (e->open_flags & O_ACCMODE) == O_RDWR) {
+                if (fd == -EAGAIN && (e->open_flags & (O_ACCMODE | O_APPEND)) == O_RDWR) {
                         /* Nobody is to keep it from who had all access: but for the offset the kernel's is as good. */
                         fd = file_fd;
                         narrow = false;
