@@ -58,7 +58,6 @@ class Config:
 @dataclasses.dataclass
 class Pending:
     entries: list
-    removed: set = dataclasses.field(default_factory=set)
     # An executor took it, though the service was not executed: its memory is charged to somebody
     taken: bool = False
 
@@ -129,9 +128,8 @@ class World:
         room = max(self.config(unit_id).maximum - len(self.unit(unit_id).store), 0)
         taken, cut = [], []
         for pending in self.bundles(unit_id):
-            wanted = [e for e in pending.entries if e.name not in pending.removed]
-            kept = wanted[max(len(wanted) - room, 0) :]
-            cut += wanted[: len(wanted) - len(kept)]
+            kept = pending.entries[max(len(pending.entries) - room, 0) :]
+            cut += pending.entries[: len(pending.entries) - len(kept)]
             room -= len(kept)
             taken.append((pending, kept))
         return taken, cut
@@ -329,9 +327,8 @@ class World:
     def do_remove(self, unit_id, name):
         unit_id = self.must_run(unit_id)
         unit = self.unit(unit_id)
+        # What is pending beside a service that is up came with an alias later: it has not had that, and does not mean it
         unit.store = [e for e in unit.store if e.name != name]
-        for pending in self.bundles(unit_id):
-            pending.removed.add(name)
         return "ok", None
 
     def do_replace(self, unit_id, name, kib, access):
@@ -362,14 +359,9 @@ class World:
             if not unit.store:
                 continue
             old = self.pending.get(unit_id)
-            rest = [e for e in old.entries if e.name not in old.removed] if old else []
+            rest = old.entries if old else []
             self.pending[unit_id] = Pending([*unit.store, *rest])
-        for unit_id, pending in list(self.pending.items()):
-            entries = [e for e in pending.entries if e.name not in pending.removed]
-            if entries:
-                self.pending[unit_id] = Pending(entries)
-            else:
-                del self.pending[unit_id]
+        self.pending = {i: Pending(pending.entries) for i, pending in self.pending.items()}
         self.units = {}
         self.load()
         self.told = []
