@@ -327,7 +327,7 @@ class World:
     def do_remove(self, unit_id, name):
         unit_id = self.must_run(unit_id)
         unit = self.unit(unit_id)
-        # What is pending beside a service that is up came with an alias later: it has not had that, and does not mean it
+        # What is pending beside a service that is up came with an alias: it has not had that, and does not mean it
         unit.store = [e for e in unit.store if e.name != name]
         return "ok", None
 
