@@ -10,7 +10,7 @@ STEPS = 120
 N = 100
 WHAT = all
 
-.PHONY: all install image demo demo-memcached demo-vm compare check check-quick check-long check-kernels \
+.PHONY: all install image packages demo demo-memcached demo-vm compare check check-quick check-long check-kernels \
 	check-series walk soak fuzz bench format clean clean-cache versions help
 
 all: ## build libluo and luoctl natively into build/
@@ -21,6 +21,9 @@ install: ## build for use, and install below PREFIX=/usr/local (DESTDIR=: below 
 
 image: ## a disk image for UEFI, with the patched systemd: build/libluo.raw
 	@scripts/build-disk --copy build/libluo.raw
+
+packages: ## Debian packages: libluo, its tools, and Debian's systemd with the series on top: build/packages
+	@scripts/build-packages --copy build/packages
 
 demo: ## three services live through two kexecs in a VM (IMAGE=stock: with stock systemd; IMAGE=disk: the disk image)
 	@demo/run $(IMAGE)
