@@ -287,6 +287,13 @@ class World:
             raise Invalid
         return unit_id
 
+    def must_be_heard(self, unit_id):
+        """A unit that is up and masked has no NotifyAccess= any more, and what it says is refused."""
+        unit_id = self.must_run(unit_id)
+        if not self.config(unit_id):
+            raise Invalid
+        return unit_id
+
     def do_stop(self, unit_id):
         self.end(self.must_run(unit_id), "inactive")
         return "ok", None
@@ -317,7 +324,7 @@ class World:
             raise Invalid
 
     def do_store(self, unit_id, name, kib, access):
-        unit_id = self.must_run(unit_id)
+        unit_id = self.must_be_heard(unit_id)
         unit = self.unit(unit_id)
         self.must_have_room(unit_id, kib, len(unit.store))
         self.number += 1
@@ -325,14 +332,14 @@ class World:
         return "ok", None
 
     def do_remove(self, unit_id, name):
-        unit_id = self.must_run(unit_id)
+        unit_id = self.must_be_heard(unit_id)
         unit = self.unit(unit_id)
         # What is pending beside a service that is up came with an alias: it has not had that, and does not mean it
         unit.store = [e for e in unit.store if e.name != name]
         return "ok", None
 
     def do_replace(self, unit_id, name, kib, access):
-        unit_id = self.must_run(unit_id)
+        unit_id = self.must_be_heard(unit_id)
         before = self.unit(unit_id).store
         rest = [e for e in before if e.name != name]
         if len(rest) == len(before):
