@@ -253,9 +253,13 @@ static bool reply(int fuse, uint64_t unique, int error, const void *data, size_t
         return write(fuse, buffer, header.len) == (ssize_t) header.len;
 }
 
-/* As much of a FUSE server as it takes to open its root folder, for as long as the other end of "alive" is open. */
+/* As much of a FUSE server as it takes to open its root folder, and files in it, for as long as the other end of "alive"
+ * is open. That a file is closed is answered to who opened it, and to nobody else. */
 static _Noreturn void serve_fuse(int fuse, int alive) {
         static char request[1 << 20];
+        const struct fuse_attr folder = { .ino = FUSE_ROOT_ID, .mode = S_IFDIR | 0755, .nlink = 2 };
+        const struct fuse_attr file = { .ino = FUSE_ROOT_ID + 1, .mode = S_IFREG | 0644, .nlink = 1 };
+        uint32_t opener = 0;
 
         (void) fcntl(alive, F_SETFL, O_NONBLOCK);
         for (;;) {
@@ -280,16 +284,26 @@ static _Noreturn void serve_fuse(int fuse, int alive) {
                         break;
                 }
                 case FUSE_GETATTR: {
-                        struct fuse_attr_out out = { .attr = {
-                                                             .ino = 1, .mode = S_IFDIR | 0755, .nlink = 2 } };
+                        struct fuse_attr_out out = { .attr = header->nodeid == FUSE_ROOT_ID ? folder : file };
                         (void) reply(fuse, header->unique, 0, &out, sizeof(out));
                         break;
                 }
+                case FUSE_LOOKUP: {
+                        struct fuse_entry_out out = { .nodeid = file.ino, .attr = file };
+                        (void) reply(fuse, header->unique, 0, &out, sizeof(out));
+                        break;
+                }
+                case FUSE_OPEN:
                 case FUSE_OPENDIR: {
                         struct fuse_open_out out = { .fh = 1 };
+                        opener = header->pid;
                         (void) reply(fuse, header->unique, 0, &out, sizeof(out));
                         break;
                 }
+                case FUSE_FLUSH:
+                        if (header->pid == opener)
+                                (void) reply(fuse, header->unique, 0, NULL, 0);
+                        break;
                 default:
                         (void) reply(fuse, header->unique, -ENOSYS, NULL, 0);
                 }
@@ -301,36 +315,45 @@ int be_dead_server(int fuse, int alive) {
         serve_fuse(fuse, alive);
 }
 
-void run_dead_mount(char *arguments[] __attribute__((unused))) {
-        int fuse, alive[2], fd;
+/* Returns what keeps its server alive, or -1. */
+static int mount_fuse(const char *folder, const char *server_name) {
+        int fuse, alive[2];
         char options[128], fuse_number[16], alive_number[16];
+
+        fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+        (void) mkdir(folder, 0755);
+        (void) snprintf(options, sizeof(options), "fd=%i,rootmode=40000,user_id=0,group_id=0", fuse);
+        if (fuse < 0 || pipe2(alive, O_CLOEXEC) < 0 ||
+                mount(server_name, folder, "fuse", MS_NOSUID | MS_NODEV, options) < 0)
+                return -1;
+
+        switch (fork()) {
+        case -1:
+                return -1;
+        case 0:
+                (void) fcntl(fuse, F_SETFD, 0);
+                (void) fcntl(alive[0], F_SETFD, 0);
+                (void) snprintf(fuse_number, sizeof(fuse_number), "%i", fuse);
+                (void) snprintf(alive_number, sizeof(alive_number), "%i", alive[0]);
+                (void) execl("/proc/self/exe", server_name, "be-dead-server", fuse_number, alive_number, NULL);
+                _exit(EXIT_FAILURE);
+        }
+        (void) close(fuse);
+        (void) close(alive[0]);
+        return alive[1];
+}
+
+void run_dead_mount(char *arguments[] __attribute__((unused))) {
+        int alive, fd;
 
         if (generation > 0) {
                 report("verified %i fds", n_passed_fds);
                 return;
         }
 
-        fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-        (void) mkdir("/run/dead-mount", 0755);
-        (void) snprintf(options, sizeof(options), "fd=%i,rootmode=40000,user_id=0,group_id=0", fuse);
-        if (fuse < 0 || pipe2(alive, O_CLOEXEC) < 0 ||
-                mount("dead", "/run/dead-mount", "fuse", MS_NOSUID | MS_NODEV, options) < 0)
+        alive = mount_fuse("/run/dead-mount", "@dead-server");
+        if (alive < 0)
                 WRONG("cannot mount: %s", strerror(errno));
-
-        switch (fork()) {
-        case -1:
-                WRONG("cannot fork");
-        case 0:
-                (void) fcntl(fuse, F_SETFD, 0);
-                (void) fcntl(alive[0], F_SETFD, 0);
-                (void) snprintf(fuse_number, sizeof(fuse_number), "%i", fuse);
-                (void) snprintf(alive_number, sizeof(alive_number), "%i", alive[0]);
-                (void) execl(
-                        "/proc/self/exe", "@dead-server", "be-dead-server", fuse_number, alive_number, NULL);
-                _exit(EXIT_FAILURE);
-        }
-        (void) close(fuse);
-        (void) close(alive[0]);
 
         fd = open("/run/dead-mount", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (!store(fd, "dead"))
@@ -338,6 +361,23 @@ void run_dead_mount(char *arguments[] __attribute__((unused))) {
         if (!store(new_memfd(0), "alive"))
                 WRONG("cannot store");
         wait_for_manager();
-        (void) close(alive[1]);
+        (void) close(alive);
         report("verified 2 fds");
+}
+
+/* Two files that only this process gets closed, sent to PID 1 by a message as anybody could send it. */
+void run_unanswered(char *arguments[] __attribute__((unused))) {
+        int fds[2];
+
+        if (mount_fuse("/run/unanswered", "unanswered") < 0)
+                WRONG("cannot mount: %s", strerror(errno));
+
+        fds[0] = open("/run/unanswered/file", O_RDONLY | O_CLOEXEC);
+        fds[1] = open("/run/unanswered/file", O_RDONLY | O_CLOEXEC);
+        if (fds[0] < 0 || fds[1] < 0 || sd_pid_notify_with_fds(0, false, "X_UNKNOWN=1", fds, 2) <= 0)
+                WRONG("cannot send: %s", strerror(errno));
+        wait_for_manager();
+        (void) close(fds[0]);
+        (void) close(fds[1]);
+        report("verified %i fds", n_passed_fds);
 }

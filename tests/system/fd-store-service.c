@@ -24,6 +24,7 @@
  *   fd-store-service UNIT commands run  whatever comes in by /run/fd-store-commands/UNIT, see fd-store-commands.c; the
  *                                       report lists what was passed; "exit" in the place of "run" fails after that
  *   fd-store-service UNIT dead-mount    a folder of a file system whose server does not answer, and a memfd
+ *   fd-store-service UNIT unanswered    nothing; sends PID 1 two files that it cannot close
  *
  *   fd-store-service leave-newer-map    not a service: before a kexec, what a later systemd might leave
  *   fd-store-service flood NUMBER       not a service: as a part of one, has as many names removed that are not there
@@ -78,6 +79,7 @@ static const struct {
         { "transient", 0, run_transient },
         { "commands", 1, run_commands },
         { "dead-mount", 0, run_dead_mount },
+        { "unanswered", 0, run_unanswered },
 };
 
 static void report_list(const char *format, va_list ap) __attribute__((format(printf, 1, 0)));

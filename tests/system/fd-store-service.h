@@ -58,6 +58,7 @@ void run_transient(char *arguments[]);
 void run_read_only(char *arguments[]);
 void run_owner(char *arguments[]);
 void run_unpolled(char *arguments[]);
+void run_unanswered(char *arguments[]);
 void run_memory(char *arguments[]);
 void run_sparse(char *arguments[]);
 void run_commands(char *arguments[]);
