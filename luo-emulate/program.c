@@ -18,6 +18,7 @@
 #include "process.h"
 #include "program.h"
 #include "service-manager.h"
+#include "signals.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
@@ -51,6 +52,27 @@ static int set_number(const char *name, unsigned value) {
         return setenv(name, text, 1) < 0 ? -errno : 0;
 }
 
+static int set_text(const char *name, const char *value) {
+        return setenv(name, value, 1) < 0 ? -errno : 0;
+}
+
+/* As systemd has it for ExecStopPost= */
+static int set_result(const char *result, int status) {
+        int r;
+
+        r = set_text("SERVICE_RESULT", result);
+        if (r >= 0)
+                r = set_text("EXIT_CODE",
+                        WIFEXITED(status)           ? "exited"
+                                : WCOREDUMP(status) ? "dumped"
+                                                    : "killed");
+        if (r < 0)
+                return r;
+
+        return WIFEXITED(status) ? set_number("EXIT_STATUS", (unsigned) WEXITSTATUS(status))
+                                 : set_text("EXIT_STATUS", signal_to_string(WTERMSIG(status)));
+}
+
 /* *fd is moved if it is where a file descriptor is passed. */
 static int set_environment(const struct program_start *start, int *fd) {
         int r;
@@ -68,8 +90,10 @@ static int set_environment(const struct program_start *start, int *fd) {
                 service_manager_unset();
         if (start->role == ROLE_DRIVER)
                 return start->main_pid ? set_number("MAINPID", (unsigned) start->main_pid) : 0;
-        if (!start->manager)
-                return 0;
+        if (start->role == ROLE_STOP_POST)
+                r = set_result(start->result, start->main_status);
+        if (r < 0 || !start->manager)
+                return r;
 
         return start->role == ROLE_MAIN ? service_manager_pass(start->manager, fd)
                                         : service_manager_pass_socket(start->manager);

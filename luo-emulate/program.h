@@ -45,6 +45,9 @@ struct program_start {
         unsigned restart;
         enum program_role role;
         pid_t main_pid; /* of the service, for its driver; 0 if it has ended */
+        const char *
+                result; /* of the service, as systemd calls it, and how its process ended: for what runs then */
+        int main_status;
         const struct sock_fprog *filter;
         const struct program_setting *setting;
         const struct service_manager *manager; /* or NULL */

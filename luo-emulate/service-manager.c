@@ -528,7 +528,8 @@ static int set_maximum(const struct service_manager *m) {
 
 void service_manager_unset(void) {
         static const char *const names[] = { "NOTIFY_SOCKET", "FDSTORE", "LISTEN_FDS", "LISTEN_FDNAMES",
-                "LISTEN_PID", "LISTEN_PIDFDID", "LIBLUO_MANAGER_SOCKET" };
+                "LISTEN_PID", "LISTEN_PIDFDID", "LIBLUO_MANAGER_SOCKET", "MAINPID", "SERVICE_RESULT",
+                "EXIT_CODE", "EXIT_STATUS" };
 
         for (size_t i = 0; i < ELEMENTS(names); i++)
                 (void) unsetenv(names[i]);

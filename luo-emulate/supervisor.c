@@ -146,6 +146,7 @@ static bool is_clean_end(const struct supervisor *s, int status) {
 
 static void main_ended(struct supervisor *s, int status) {
         s->main.pid = 0;
+        s->main_status = status;
 
         if (s->phase == PHASE_STOPPING) {
                 if (!is_clean_end(s, status)) {
@@ -160,6 +161,7 @@ static void main_ended(struct supervisor *s, int status) {
                 service_manager_dispatch(s->manager);
         if (s->plan->waits_for_ready && !service_manager_is_ready(s->manager)) {
                 tell(s, "the program ended with status %i and had not said READY=1", exit_status(status));
+                s->result = exit_status(status) ? NULL : "protocol";
                 end_start(s, BOOT_ENDED_BY_EXIT, exit_status(status) ? exit_status(status) : EXIT_FAILURE);
         } else if (exit_status(status) != EXIT_SUCCESS || !s->plan->stop_signal) {
                 if (s->plan->stop_signal)
@@ -216,6 +218,17 @@ static void serve(struct supervisor *s, const struct program *program, struct se
                 request_answer(s, request);
 }
 
+/* $SERVICE_RESULT of systemd.exec(5) */
+static const char *service_result(const struct supervisor *s) {
+        if (s->result)
+                return s->result;
+        if (is_clean_end(s, s->main_status))
+                return "success";
+        if (WIFEXITED(s->main_status))
+                return "exit-code";
+        return WCOREDUMP(s->main_status) ? "core-dump" : "signal";
+}
+
 static int start_program(struct supervisor *s, char *const argv[], const struct sock_fprog *filter,
         const struct program_setting *setting, enum program_role role, struct program *ret) {
 
@@ -225,6 +238,8 @@ static int start_program(struct supervisor *s, char *const argv[], const struct 
                 .restart = s->restart,
                 .role = role,
                 .main_pid = s->main.pid,
+                .result = service_result(s),
+                .main_status = s->main_status,
                 .filter = filter,
                 .setting = setting,
                 .manager = s->manager,
@@ -271,6 +286,7 @@ static void stop_timed_out(struct supervisor *s) {
                 tell(s, "%s did not end within %" PRIu64 " s of SIG%s, and was killed",
                         is_main ? "the program" : "a process of the program",
                         s->plan->stop_timeout_usec / USEC_PER_SEC, signal_to_string(s->plan->stop_signal));
+        s->result = "timeout";
         end_start(s, BOOT_ENDED_BY_EXIT, 128 + SIGKILL);
 }
 
@@ -278,6 +294,7 @@ static void start_timed_out(struct supervisor *s) {
         process_kill_descendants();
         tell(s, "the program has not said READY=1 within %" PRIu64 " s, and was killed",
                 s->plan->start_timeout_usec / USEC_PER_SEC);
+        s->result = "timeout";
         end_start(s, BOOT_ENDED_BY_EXIT, 128 + SIGKILL);
 }
 
@@ -531,6 +548,8 @@ static bool run_start(struct supervisor *s, const struct sock_fprog *filter,
         s->end = BOOT_RUNS;
         s->phase = PHASE_STARTING;
         s->anybody_left = true;
+        s->result = NULL;
+        s->main_status = SIGKILL; /* unless it is seen to end before what is left is killed */
         s->start_deadline_usec =
                 s->plan->waits_for_ready ? now_usec() + s->plan->start_timeout_usec : UINT64_MAX;
         r = s->manager ? service_manager_begin(s->manager) : 0;

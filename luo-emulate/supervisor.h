@@ -79,6 +79,9 @@ struct supervisor {
         uint64_t start_deadline_usec;
         uint64_t stop_deadline_usec;
         bool anybody_left; /* of all processes of the program */
+        const char
+                *result; /* of this start, in systemd's words, where main_status does not say it; or NULL */
+        int main_status; /* as wait(2) has it */
 
         int listener;  /* of the request that is being answered; borrowed */
         int files_max; /* what is to be kept open has a smaller file descriptor */

@@ -102,7 +102,10 @@ static int open_from_start(int fd) {
 
         (void) snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
         r = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        return r < 0 ? -errno : r;
+        if (r < 0)
+                /* Not to be taken for: nothing is kept */
+                return errno == ENOENT ? -ENOSYS : -errno;
+        return r;
 }
 
 int content_print(int fd, const char *output) {
@@ -111,7 +114,8 @@ int content_print(int fd, const char *output) {
 
         from_fd = open_from_start(fd);
         if (from_fd < 0)
-                return fail(from_fd, "cannot read the content: %s", strerror(-from_fd));
+                return fail(from_fd, "cannot read the content: %s",
+                        from_fd == -ENOSYS ? libluo_strerror(from_fd) : strerror(-from_fd));
 
         if (!to_stdout) {
                 to_fd = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);

@@ -36,23 +36,24 @@ static pid_t parent_of(pid_t pid) {
         return parent;
 }
 
+static bool descends_from(pid_t pid) {
+        for (pid_t ancestor = getppid(); ancestor > 0; ancestor = parent_of(ancestor))
+                if (ancestor == pid)
+                        return true;
+
+        return false;
+}
+
 int pass_inherit(void) {
         const char *text = getenv("LISTEN_PID");
         uint64_t number;
         char pid[32];
 
-        if (!text || !parse_number(text, INT32_MAX, &number))
+        if (!text || !parse_number(text, INT32_MAX, &number) || !descends_from((pid_t) number))
                 return 0;
 
-        for (pid_t ancestor = getppid(); ancestor > 0; ancestor = parent_of(ancestor)) {
-                if (ancestor != (pid_t) number)
-                        continue;
-
-                (void) snprintf(pid, sizeof(pid), "%ji", (intmax_t) getpid());
-                return setenv("LISTEN_PID", pid, 1) < 0 || unsetenv("LISTEN_PIDFDID") < 0 ? -errno : 0;
-        }
-
-        return 0;
+        (void) snprintf(pid, sizeof(pid), "%ji", (intmax_t) getpid());
+        return setenv("LISTEN_PID", pid, 1) < 0 || unsetenv("LISTEN_PIDFDID") < 0 ? -errno : 0;
 }
 
 unsigned passed_fds(void) {
@@ -113,6 +114,24 @@ int pass_check(void) {
                                 "file descriptor %i (\"%.*s\"), which the service was given, is not open any more",
                                 FIRST_PASSED_FD + (int) i, length, name);
                 }
+
+        return 0;
+}
+
+int pass_check_main(void) {
+        const char *pid = getenv("MAINPID");
+        uint64_t number;
+
+        if (getenv("SERVICE_RESULT"))
+                return fail(-EPERM,
+                        "what is stored is passed to ExecStart= alone, and this is run by ExecStop= or ExecStopPost= "
+                        "($SERVICE_RESULT is set)");
+        if (pid && parse_number(pid, INT32_MAX, &number) && (pid_t) number != getpid() &&
+                !descends_from((pid_t) number))
+                return fail(-EPERM,
+                        "what is stored is passed to ExecStart= alone: to process %s ($MAINPID), which this one does "
+                        "not descend from",
+                        pid);
 
         return 0;
 }

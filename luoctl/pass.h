@@ -19,6 +19,12 @@ int pass_inherit(void);
  */
 int pass_check(void);
 
+/*
+ * Where nothing was passed: the other commands of a unit, like ExecStopPost=, are passed nothing, whatever is stored.
+ * Says so and returns an exit status, as far as such a process can be told by its environment.
+ */
+int pass_check_main(void);
+
 /* How many file descriptors were passed to this process */
 unsigned passed_fds(void);
 

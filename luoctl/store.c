@@ -24,10 +24,10 @@
 
 /*
  * Opens the store of the service that this is run in. Each call in a script is a process of its own, and knows only
- * what was passed when the service was started; what has no name is not to be taken for what is not there. Returns 0 or
- * an exit status.
+ * what was passed when the service was started; what has no name is not to be taken for what is not there, nor what is
+ * not passed to the process that a reader is run by. Returns 0 or an exit status.
  */
-static int open_store(libluo_store **ret) {
+static int open_store(bool reads, libluo_store **ret) {
         int r;
 
         r = pass_check();
@@ -38,6 +38,10 @@ static int open_store(libluo_store **ret) {
         if (passed_fds() > 0 && !getenv("LISTEN_FDNAMES"))
                 return fail(
                         -EBADMSG, "the file descriptors that were passed have no names ($LISTEN_FDNAMES)");
+
+        r = reads && passed_fds() == 0 ? pass_check_main() : 0;
+        if (r > 0)
+                return r;
 
         r = libluo_store_open(LIBLUO_STORE_KEEP_ENVIRONMENT | LIBLUO_STORE_SHARED, ret);
         return r < 0 ? fail(r, "%s", error_reason(CALL_STORE, r)) : 0;
@@ -94,7 +98,7 @@ int command_store_put(const struct arguments *arguments) {
                                    "it has to be printable ASCII without \":\" and \"~\", 1 to %i bytes",
                         name, LIBLUO_STORE_NAME_MAX);
 
-        r = open_store(&store);
+        r = open_store(false, &store);
         if (r > 0)
                 return r;
         fd = open_source(arguments);
@@ -113,7 +117,7 @@ int command_store_remove(const struct arguments *arguments) {
         libluo_store *store;
         int r;
 
-        r = open_store(&store);
+        r = open_store(false, &store);
         return r > 0 ? r : finish_writing(store, name, libluo_store_remove(store, name));
 }
 
@@ -167,7 +171,7 @@ static int open_entry(const struct arguments *arguments, libluo_store **ret_stor
         const char *name = arguments->operands[0];
         int fd, r;
 
-        r = open_store(ret_store);
+        r = open_store(true, ret_store);
         if (r > 0)
                 return r;
 
@@ -287,7 +291,7 @@ int command_store_list(const struct arguments *arguments) {
         libluo_store *store;
         int r;
 
-        r = open_store(&store);
+        r = open_store(true, &store);
         if (r > 0)
                 return r;
 

@@ -23,7 +23,9 @@ class FileDescriptor(_library.Owner):
     __slots__ = ("_fd",)
 
     def __init__(self, fd: int) -> None:
-        """Takes a file descriptor over."""
+        """Takes a file descriptor over: its number. What has an owner already, like a file, is refused."""
+        if not isinstance(fd, int):
+            raise TypeError(f"not the number of a file descriptor: {fd!r}")
         self._fd = _library.fileno(fd)
 
     def fileno(self) -> int:

@@ -129,9 +129,15 @@ class TimedOutError(Error, TimeoutError):
 _CLASSES: dict[int, type[Error]] = {errno.ENOENT: NotFoundError, errno.ETIMEDOUT: TimedOutError}
 
 
+_NAME_SENTENCES = {
+    errno.EINVAL: 'a name has to be printable ASCII without ":" and "~", and of a length that fits',
+    errno.ENOENT: "nothing is stored under this name",
+}
+
+
 def error(number: int, name: str | None = None) -> Error:
-    """The exception for an errno."""
-    sentence = function("strerror")(number).decode()
+    """The exception for an errno, of a call about a name in the store if there is one."""
+    sentence = (_NAME_SENTENCES.get(number) if name is not None else None) or function("strerror")(number).decode()
     return _CLASSES.get(number, Error)(number, sentence, name)
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # poll(2) takes no more milliseconds; waiting goes in steps
 _POLL_MAX = 3_600_000
 
+# How many seconds the library may wait for room in the service manager's socket, until handlers of signals run
+_ROOM_WAIT = 0.05
+
 # Of Python's copy of the environment, too: the library removes them from that of C
 _LISTEN_VARIABLES = ("LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
@@ -70,6 +73,24 @@ def _mapped(address: int | None, size: int) -> memoryview:
     return memoryview(array).cast("B")
 
 
+# All there are, for a child process
+_stores: weakref.WeakSet[Store] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    """Who has locked a store is not there any more."""
+    for store in list(_stores):
+        if store._lock.acquire(blocking=False):
+            store._lock.release()
+        else:
+            # It was in the middle of something, and is left as it was
+            store._handle = None
+        store._lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
 class Store(_library.Owner):
     """What a service has in the fd store of the service manager, by names.
 
@@ -78,7 +99,8 @@ class Store(_library.Owner):
     those that were passed to the process in their order, then those that were put.
 
     Errors of the library are raised as Error, see there. A store may be used by any number of threads. One process of a
-    service writes to its store, or several in turn, each with shared. A store cannot be copied.
+    service writes to its store, or several in turn, each with shared. A store cannot be copied. One that another thread
+    uses while a process forks is closed in the child.
     """
 
     def __init__(
@@ -111,6 +133,7 @@ class Store(_library.Owner):
         )
         check(function("store_open")(flags, byref(handle)))
         self._handle = handle
+        _stores.add(self)
         if not keep_environment:
             for variable in _LISTEN_VARIABLES:
                 os.environ.pop(variable, None)
@@ -123,6 +146,8 @@ class Store(_library.Owner):
                 function("store_free")(handle)
 
     def __enter__(self) -> Store:
+        if self._handle is None:
+            raise ValueError("the store is closed")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -152,10 +177,12 @@ class Store(_library.Owner):
 
     def __contains__(self, name: object) -> bool:
         """Whether something is stored under a name."""
-        if not isinstance(name, str):
+        try:
+            encoded = _library.text(name)
+        except (TypeError, ValueError):  # nothing can be stored under that
             return False
         try:
-            self.get_fd(name).close()
+            FileDescriptor(self._call("get_fd", encoded, 0)).close()
         except _library.Error as error:
             if error.errno == errno.ENOENT:
                 return False
@@ -194,6 +221,8 @@ class Store(_library.Owner):
         The memory is mapped until the view and all that was made of it are gone. See libluo_store_map(3).
         """
         memory = c_void_p()
+        if size < 4:
+            raise ValueError(f"the size has no room for the version, which takes 4: {size}")
         size, version = _library.number("the size", size, 63), _library.number("the version", version, 32)
         self._call("map", text(name), size, version, 0, byref(memory), about=name)
         return _mapped(memory.value, size)
@@ -207,7 +236,7 @@ class Store(_library.Owner):
         """
         restored, following = ctypes.c_int(-1), ctypes.c_int(-1)
         timeout = _library.microseconds(busy_timeout)
-        self._call("open_session", text(name), 0, timeout, byref(restored), byref(following), about=name)
+        self._call("open_session", text(name), 0, timeout, byref(restored), byref(following))
         return Sessions(
             FileDescriptor(restored.value) if restored.value >= 0 else None,
             FileDescriptor(following.value),
@@ -247,14 +276,24 @@ class Store(_library.Owner):
         From then on a crash of this process loses nothing. TimedOutError if it took longer.
         See libluo_store_barrier(3).
         """
+        _library.microseconds(timeout)  # refuses what is no time
         end = None if timeout is None else time.monotonic() + timeout
         # Waits here and not in the library, so that handlers of signals run meanwhile
-        with self.barrier_fd(timeout) as fd:
+        with self._begin_barrier(end) as fd:
             poll = select.poll()
             poll.register(fd.fileno(), 0)
             while not poll.poll(_POLL_MAX if end is None else min(max(0.0, end - time.monotonic()) * 1000, _POLL_MAX)):
                 if end is not None and time.monotonic() >= end:
                     raise _library.error(errno.ETIMEDOUT)
+
+    def _begin_barrier(self, end: float | None) -> FileDescriptor:
+        while True:
+            left = _ROOM_WAIT if end is None else end - time.monotonic()
+            try:
+                return self.barrier_fd(min(max(0.0, left), _ROOM_WAIT))
+            except _library.TimedOutError:
+                if end is not None and time.monotonic() >= end:
+                    raise
 
     def barrier_fd(self, timeout: float | None = 0) -> FileDescriptor:
         """The same for an event loop: a file descriptor that gets POLLHUP when all was handled.
