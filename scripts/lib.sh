@@ -7,7 +7,7 @@ set -euo pipefail
 shopt -s inherit_errexit
 umask 022
 # What tools say is read here and there
-export LC_ALL=C.UTF-8
+export LC_ALL=C.UTF-8 LANGUAGE=
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${LUO_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/libluo}
