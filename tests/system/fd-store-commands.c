@@ -335,7 +335,8 @@ static int mount_fuse(const char *folder, const char *server_name) {
                 (void) fcntl(alive[0], F_SETFD, 0);
                 (void) snprintf(fuse_number, sizeof(fuse_number), "%i", fuse);
                 (void) snprintf(alive_number, sizeof(alive_number), "%i", alive[0]);
-                (void) execl("/proc/self/exe", server_name, "be-dead-server", fuse_number, alive_number, NULL);
+                (void) execl(
+                        "/proc/self/exe", server_name, "be-dead-server", fuse_number, alive_number, NULL);
                 _exit(EXIT_FAILURE);
         }
         (void) close(fuse);
