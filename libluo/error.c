@@ -29,6 +29,8 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
                 return "the session has the wrong direction (outgoing ones preserve, incoming ones retrieve)";
         case EBADMSG:
                 return "what is to be read is damaged";
+        case EBADR:
+                return "the file descriptors that were passed are not as $LISTEN_FDS and $LISTEN_FDNAMES say";
         case EBUSY:
                 return "it is in use already";
         case ECOMM:

@@ -510,7 +510,7 @@ typedef struct libluo_store_entry {
  *
  * Returns 0, or
  *   -EINVAL  a flag is not valid
- *   -EBADMSG $LISTEN_FDS or $LISTEN_FDNAMES does not say what it should, or a file descriptor it names is not open
+ *   -EBADR   $LISTEN_FDS or $LISTEN_FDNAMES does not say what it should, or a file descriptor it names is not open
  *   -ENOMEM
  */
 int libluo_store_open(uint32_t flags, libluo_store **ret_store);

@@ -263,7 +263,7 @@ int libluo_internal_count_passed(uint64_t *ret) {
                 return 0;
         }
 
-        return libluo_internal_number_from_environment("LISTEN_FDS", ret) ? 0 : -EBADMSG;
+        return libluo_internal_number_from_environment("LISTEN_FDS", ret) ? 0 : -EBADR;
 }
 
 /*
@@ -318,14 +318,14 @@ static int read_passed(libluo_store *s, uint64_t n_fds, const char *names, bool 
         int r;
 
         if (n_fds > (uint64_t) (INT32_MAX - LISTEN_FDS_START))
-                return -EBADMSG;
+                return -EBADR;
 
         for (uint64_t i = 0; i < n_fds; i++) {
                 const char *end = names ? strchrnul(names, ':') : NULL;
                 struct store_entry *e;
 
                 if (fcntl(LISTEN_FDS_START + (int) i, F_GETFD) < 0)
-                        return -EBADMSG;
+                        return -EBADR;
 
                 r = make_room(s);
                 if (r < 0)
@@ -349,7 +349,7 @@ static int read_passed(libluo_store *s, uint64_t n_fds, const char *names, bool 
 
                 if (names) {
                         if ((*end == ':') != (i + 1 < n_fds))
-                                return -EBADMSG;
+                                return -EBADR;
                         names = end + 1;
                 }
         }

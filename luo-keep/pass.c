@@ -87,7 +87,7 @@ int pass_take(const struct arguments *arguments, struct passed *passed) {
         r = libluo_internal_count_passed(&n_fds);
         for (uint64_t i = 0; r >= 0 && i < n_fds; i++)
                 if (fcntl(FIRST_PASSED_FD + (int) i, F_GETFD) < 0)
-                        r = -EBADMSG;
+                        r = -EBADR;
         if (r < 0)
                 return fail("the fd store: %s", libluo_strerror(r));
 

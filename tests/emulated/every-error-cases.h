@@ -255,7 +255,7 @@ CASE(0, libluo_store_open_session, ENOSYS, store_session_passed, .old_kernel = t
 CASE(0, libluo_store_open_session, EPROTO, store_session, FAILS(OPEN, EXDEV))
 CASE(0, libluo_store_open_session, ETIMEDOUT, store_session, FAILS(SENDMSG, EAGAIN))
 
-CASE(0, libluo_store_open, EBADMSG, store_open_environment, .object = GOOD)
+CASE(0, libluo_store_open, EBADR, store_open_environment, .object = GOOD)
 CASE(0, libluo_store_open, EINVAL, store_open_flags, .object = GOOD)
 CASE(0, libluo_store_open, ENOMEM, store_open, FAILS(ALLOCATE, ENOMEM))
 

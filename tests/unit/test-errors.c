@@ -373,7 +373,7 @@ static void test_store(void) {
 
 /* Every error has a sentence of its own; what is not an error of this library has none. */
 static void test_strerror(void) {
-        static const int errors[] = { E2BIG, EACCES, EAFNOSUPPORT, EAGAIN, EBADF, EBADFD, EBADMSG, EBUSY,
+        static const int errors[] = { E2BIG, EACCES, EAFNOSUPPORT, EAGAIN, EBADF, EBADFD, EBADMSG, EBADR, EBUSY,
                 ECOMM, EEXIST, EFAULT, EFBIG, EINVAL, EIO, EISNAM, ELOOP, EMEDIUMTYPE, EMFILE, ENAMETOOLONG,
                 ENOBUFS, ENODATA, ENODEV, ENOENT, ENOLINK, ENOMEM, ENOSPC, ENOSYS, ENOTCONN, EOPNOTSUPP,
                 EOVERFLOW, EPERM, EPROTO, EPROTONOSUPPORT, ETIMEDOUT };

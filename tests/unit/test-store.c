@@ -352,7 +352,7 @@ static void run_passed(void) {
         CHECK(fcntl(fd, F_GETFD) >= 0); /* the caller's own */
 
         /* Once more would take over what is not there */
-        CHECK_EQUAL(libluo_store_open(0, &store), -EBADMSG);
+        CHECK_EQUAL(libluo_store_open(0, &store), -EBADR);
 }
 
 static void run_environment(void) {
@@ -386,7 +386,7 @@ static void run_hostile_environment(void) {
                 libluo_store *store = NULL;
 
                 pass_fds(bad[i].n, bad[i].names);
-                CHECK_EQUAL(libluo_store_open(0, &store), -EBADMSG);
+                CHECK_EQUAL(libluo_store_open(0, &store), -EBADR);
                 CHECK(!store);
                 CHECK(fcntl(3, F_GETFD) == 0); /* as it was */
         }
