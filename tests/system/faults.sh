@@ -33,8 +33,11 @@ before_preserving() {
 }
 
 # Lines of a hook. What they say on the console is looked for there: without the fault nothing would be shown
-fills_run='head -c 4G /dev/zero >/run/filled 2>/dev/null
-echo "faults: $(stat -f -c %a /run) blocks of /run are free" >/dev/console'
+fills_run() {
+    # shellcheck disable=SC2016 # for the hook
+    printf '%s\n' 'head -c 4G /dev/zero >/run/filled 2>/dev/null' \
+        'echo "faults: $(stat -f -c %a /run) blocks of /run are free" >/dev/console'
+}
 
 # holds_device SECONDS: opened before the hook ends, or the hook fails
 holds_device() {
