@@ -355,7 +355,11 @@ int libluo_internal_read_file(int fd, uint64_t maximum, uint8_t **ret_data, size
         struct stat st;
         uint8_t *data;
         size_t size, done = 0;
+        int flags;
 
+        flags = fcntl(fd, F_GETFL);
+        if (flags < 0 || flags & O_PATH)
+                return -EBADF;
         if (fstat(fd, &st) < 0)
                 return errno == EBADF ? -EBADF : -EACCES;
         if (!S_ISREG(st.st_mode) || (uint64_t) st.st_size > maximum)

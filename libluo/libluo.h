@@ -201,7 +201,7 @@ int libluo_session_finish(int session_fd);
 int libluo_session_get_name(int fd, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]);
 
 /*
- * libluo_fd_is_session(): 1 if fd is a LUO session, 0 if it is something else. Or returns
+ * libluo_fd_is_session(): 1 if fd is a LUO session, 0 if it is something else, or open with O_PATH for that. Or returns
  *   -ENOSYS  as for libluo_session_get_name()
  *   -EBADF, -ENOMEM, -EPROTO
  */
@@ -448,8 +448,8 @@ const char *libluo_verdict_to_string(libluo_verdict verdict);
 /*
  * libluo_memfd_new(): makes a file of memory of size bytes, all zero, that LUO preserves and that can still be
  * written afterwards, whatever vm.memfd_noexec is: a memfd, or where those are not allowed (vm.memfd_noexec=2) a file
- * of /dev/shm without a name. With LIBLUO_MEMFD_SEALABLE always a memfd, for data that is going to be sealed. Returns
- * a file descriptor, or
+ * of /dev/shm without a name. With LIBLUO_MEMFD_SEALABLE always a memfd, for data that is going to be sealed. LUO
+ * preserves up to 2^32 - 1 pages: a larger one is made, but not preserved. Returns a file descriptor, or
  *   -EINVAL  the name is NULL or over 249 bytes, or a flag is not valid
  *   -EFBIG   over the process's limit of file sizes
  *   -EACCES  memfds that can be written are not allowed, and in /dev/shm no file can be made

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -189,16 +190,13 @@ int libluo_internal_session_name_from_link(const char *link, char ret_name[LIBLU
         return 0;
 }
 
-LIBLUO_PUBLIC int libluo_session_get_name(int fd, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]) {
+static int get_name(int fd, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]) {
         struct kernel_luo_name argument = {
                 .size = sizeof(argument),
         };
         char link[sizeof(SESSION_LINK) + LIBLUO_SESSION_NAME_MAX +
                 1]; /* a longer one is cut, and seen to be too long */
         int r;
-
-        if (!ret_name)
-                return -EINVAL;
 
         r = is_anonymous(fd, link, sizeof(link));
         if (r < 0)
@@ -218,11 +216,21 @@ LIBLUO_PUBLIC int libluo_session_get_name(int fd, char ret_name[LIBLUO_SESSION_N
         return 0;
 }
 
+LIBLUO_PUBLIC int libluo_session_get_name(int fd, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]) {
+        int r;
+
+        if (!ret_name)
+                return -EINVAL;
+
+        r = get_name(fd, ret_name);
+        return r == -EMEDIUMTYPE && fcntl(fd, F_GETFL) & O_PATH ? -EBADF : r;
+}
+
 LIBLUO_PUBLIC int libluo_fd_is_session(int fd) {
         char name[LIBLUO_SESSION_NAME_MAX + 1];
         int r;
 
-        r = libluo_session_get_name(fd, name);
+        r = get_name(fd, name);
         if (r == -EMEDIUMTYPE)
                 return 0;
         if (r >= 0 ||

@@ -198,13 +198,13 @@ static void tell_loss(const struct stored_fd *entry, int error) {
 void fd_store_copy(struct fd_store *store, bool (*is_busy)(void *userdata, int fd), void *userdata) {
         struct stored_fd *entry, *next;
 
-        TAILQ_FOREACH(entry, &store->list, entries) {
+        TAILQ_FOREACH (entry, &store->list, entries) {
                 entry->is_copied = false;
                 entry->loss = 0;
         }
-        TAILQ_FOREACH(entry, &store->list, entries)
-        if (!entry->is_copied && !entry->session_name)
-                copy_entry(store, entry, is_busy, userdata);
+        TAILQ_FOREACH (entry, &store->list, entries)
+                if (!entry->is_copied && !entry->session_name)
+                        copy_entry(store, entry, is_busy, userdata);
 
         for (entry = TAILQ_FIRST(&store->list); entry; entry = next) {
                 next = TAILQ_NEXT(entry, entries);

@@ -376,13 +376,13 @@ int kernel_retrieve(struct kernel_model *kernel, struct session *session, uint64
 void kernel_freeze(struct kernel_model *kernel) {
         struct session *session;
 
-        TAILQ_FOREACH(session, &kernel->sessions, sessions)
-        if (!session->incoming)
-                for (size_t i = 0; i < session->n_files; i++) {
-                        off_t offset = lseek(session->files[i]->fd, 0, SEEK_CUR);
+        TAILQ_FOREACH (session, &kernel->sessions, sessions)
+                if (!session->incoming)
+                        for (size_t i = 0; i < session->n_files; i++) {
+                                off_t offset = lseek(session->files[i]->fd, 0, SEEK_CUR);
 
-                        session->files[i]->offset = offset > 0 ? offset : 0;
-                }
+                                session->files[i]->offset = offset > 0 ? offset : 0;
+                        }
 }
 
 /* A failure is what the next boot gets when it retrieves the file. */
@@ -408,7 +408,7 @@ size_t kernel_kexec(struct kernel_model *kernel, int *ret_error) {
                         free_session(kernel, session);
         }
 
-        TAILQ_FOREACH(session, &kernel->sessions, sessions) {
+        TAILQ_FOREACH (session, &kernel->sessions, sessions) {
                 for (size_t i = 0; i < session->n_files; i++)
                         if (!carry_over(kernel, session->files[i])) {
                                 *ret_error = session->files[i]->retrieve_status;

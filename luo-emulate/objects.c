@@ -93,8 +93,8 @@ size_t objects_sweep(struct supervisor *supervisor) {
         if (TAILQ_EMPTY(&supervisor->object_list))
                 return 0;
 
-        TAILQ_FOREACH(object, &supervisor->object_list, objects)
-        object->seen_open = false;
+        TAILQ_FOREACH (object, &supervisor->object_list, objects)
+                object->seen_open = false;
 
         if (find_open(supervisor) < 0)
                 return 0;

@@ -261,7 +261,7 @@ void service_manager_find_sessions(struct service_manager *m, const char *name, 
         struct stored_fd *entry;
 
         *ret = (struct unit_sessions) {};
-        TAILQ_FOREACH(entry, &m->store.list, entries) {
+        TAILQ_FOREACH (entry, &m->store.list, entries) {
                 const struct session *session = is_named(entry, name) ? session_of(m, entry) : NULL;
 
                 if (session)
@@ -325,7 +325,7 @@ size_t service_manager_count_sessions(struct service_manager *m) {
         struct stored_fd *entry;
         size_t n = 0;
 
-        TAILQ_FOREACH(entry, &m->store.list, entries) {
+        TAILQ_FOREACH (entry, &m->store.list, entries) {
                 const struct session *session = session_of(m, entry);
                 bool is_configured = false;
 
@@ -440,7 +440,7 @@ static char *join_names(const struct service_manager *m) {
                 fprintf(f, "%s%s", separator, SOCKET_UNIT_NAME);
                 separator = ":";
         }
-        TAILQ_FOREACH(entry, &m->store.list, entries) {
+        TAILQ_FOREACH (entry, &m->store.list, entries) {
                 fprintf(f, "%s%s", separator, entry->name);
                 separator = ":";
         }
@@ -506,8 +506,8 @@ static int place_fds(const struct service_manager *m) {
 
         for (size_t i = 0; i < m->unit->n_listen_streams; i++)
                 fds[n++] = m->listen_fds[i];
-        TAILQ_FOREACH(entry, &m->store.list, entries)
-        fds[n++] = entry->fd;
+        TAILQ_FOREACH (entry, &m->store.list, entries)
+                fds[n++] = entry->fd;
 
         r = move_fds(fds, n);
         free(fds);

@@ -439,11 +439,11 @@ static void kexec(struct supervisor *s) {
         if (s->manager)
                 service_manager_before_kexec(s->manager);
 
-        TAILQ_FOREACH(session, &s->kernel.sessions, sessions)
-        if (!session->incoming) {
-                n_sessions++;
-                n_files += session->n_files;
-        }
+        TAILQ_FOREACH (session, &s->kernel.sessions, sessions)
+                if (!session->incoming) {
+                        n_sessions++;
+                        n_files += session->n_files;
+                }
 
         trace_begin(&s->trace);
         trace_word(&s->trace, "event", "kexec");

@@ -373,10 +373,10 @@ static void test_store(void) {
 
 /* Every error has a sentence of its own; what is not an error of this library has none. */
 static void test_strerror(void) {
-        static const int errors[] = { E2BIG, EACCES, EAFNOSUPPORT, EAGAIN, EBADF, EBADFD, EBADMSG, EBADR, EBUSY,
-                ECOMM, EEXIST, EFAULT, EFBIG, EINVAL, EIO, EISNAM, ELOOP, EMEDIUMTYPE, EMFILE, ENAMETOOLONG,
-                ENOBUFS, ENODATA, ENODEV, ENOENT, ENOLINK, ENOMEM, ENOSPC, ENOSYS, ENOTCONN, EOPNOTSUPP,
-                EOVERFLOW, EPERM, EPROTO, EPROTONOSUPPORT, ETIMEDOUT };
+        static const int errors[] = { E2BIG, EACCES, EAFNOSUPPORT, EAGAIN, EBADF, EBADFD, EBADMSG, EBADR,
+                EBUSY, ECOMM, EEXIST, EFAULT, EFBIG, EINVAL, EIO, EISNAM, ELOOP, EMEDIUMTYPE, EMFILE,
+                ENAMETOOLONG, ENOBUFS, ENODATA, ENODEV, ENOENT, ENOLINK, ENOMEM, ENOSPC, ENOSYS, ENOTCONN,
+                EOPNOTSUPP, EOVERFLOW, EPERM, EPROTO, EPROTONOSUPPORT, ETIMEDOUT };
 
         for (size_t i = 0; i < ELEMENTS(errors); i++) {
                 CHECK(strcmp(libluo_strerror(-errors[i]), libluo_strerror(EXDEV)) != 0);

@@ -190,7 +190,28 @@ static void test_memory_for_holes(void) {
         close_fd(fd);
 }
 
+/* EBADF means the same for all, see libluo.h */
+static void test_path_only(void) {
+        static const char *const paths[] = { "/", "/proc/self/exe", "/dev/null" };
+
+        for (size_t i = 0; i < ELEMENTS(paths); i++) {
+                char name[LIBLUO_SESSION_NAME_MAX + 1];
+                libluo_bundle *bundle;
+                uint32_t unknown;
+                int fd;
+
+                fd = open(paths[i], O_PATH | O_CLOEXEC);
+                REQUIRE(fd >= 0);
+                CHECK_EQUAL(libluo_bundle_open_index(fd, 0, &bundle), -EBADF);
+                CHECK_EQUAL(libluo_index_features(fd, NULL, NULL, &unknown), -EBADF);
+                CHECK_EQUAL(libluo_session_get_name(fd, name), -EBADF);
+                CHECK_EQUAL(libluo_fd_is_session(fd), 0); /* asked of what others have open */
+                close_fd(fd);
+        }
+}
+
 static const struct test_case cases[] = {
+        { "only a path", test_path_only },
         { "finding holes", test_find_holes },
         { "memory for holes", test_memory_for_holes },
         { "reserved memory is no hole", test_reserved_memory },

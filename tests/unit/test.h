@@ -19,6 +19,10 @@ struct test_case {
 };
 
 static int test_failed;
+static const char *test_skipped; /* why a case could not be tried here, for test programs that skip any */
+
+/* The exit status of a case in a process of its own that could not be tried */
+#define TEST_SKIPPED 77
 
 #define CHECK(expression)                                                                                    \
         do {                                                                                                 \
@@ -64,8 +68,12 @@ static inline int test_run_from(const struct test_case *cases, size_t n, size_t 
 
         for (size_t i = 0; i < n; i++) {
                 test_failed = 0;
+                test_skipped = NULL;
                 cases[i].run();
-                printf("%sok %zu - %s\n", test_failed ? "not " : "", first + i + 1, cases[i].name);
+                printf("%sok %zu - %s", test_failed ? "not " : "", first + i + 1, cases[i].name);
+                if (test_skipped && !test_failed)
+                        printf(" # SKIP %s", test_skipped);
+                printf("\n");
                 fflush(stdout);
                 any_failed |= test_failed;
         }
