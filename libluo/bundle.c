@@ -179,13 +179,14 @@ static int open_narrow(int fd, int open_flags, bool again) {
 }
 
 /*
- * Others may have a shared file already, and what they have made of it since is theirs: mode and owner are put back for
- * as long as its mode is what the kernel gives a file that it brings back.
+ * Others may have a shared file already, and what they have made of it since is theirs, as is the lock of its inode: mode
+ * and owner are put back for as long as both are what the kernel gives a file that it brings back for us.
  */
 static bool is_as_retrieved(int fd) {
         struct stat st;
 
-        return fstat(fd, &st) < 0 || (st.st_mode & 07777) == 0777;
+        return fstat(fd, &st) < 0 ||
+                ((st.st_mode & 07777) == 0777 && st.st_uid == geteuid() && st.st_gid == getegid());
 }
 
 #define TAKE_FLAGS (LIBLUO_TAKE_AGAIN | LIBLUO_TAKE_CHANGE_OWNER)

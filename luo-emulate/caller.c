@@ -32,6 +32,18 @@ int request_get_fd(struct supervisor *s, const struct seccomp_notif *request, in
         return r;
 }
 
+int request_reopen_fd(struct supervisor *s, const struct seccomp_notif *request, int fd) {
+        int r;
+
+        r = process_reopen_fd((pid_t) request->pid, fd);
+        if (!request_is_valid(s, request)) {
+                close_fd(r);
+                return -ENOENT;
+        }
+
+        return r;
+}
+
 int request_write(struct supervisor *s, const struct seccomp_notif *request, uint64_t address,
         const void *buffer, size_t size) {
 

@@ -151,6 +151,8 @@ static int get_fd_to_preserve(const struct call *call) {
                 return request_is_valid(call->s, call->request) ? -ENOENT : -ESRCH;
 
         fd = request_get_fd(call->s, call->request, fd);
+        if (fd == -EPERM)
+                fd = request_reopen_fd(call->s, call->request, call->argument.fd.fd);
         return fd == -ENOENT ? -ESRCH : fd;
 }
 

@@ -267,6 +267,24 @@ int process_get_fd(pid_t tid, int fd) {
         return r;
 }
 
+int process_reopen_fd(pid_t tid, int fd) {
+        struct fd_info info;
+        char path[64];
+        int r;
+
+        r = process_fd_info(tid, fd, &info);
+        if (r < 0)
+                return r == -ENOENT ? -EBADF : r;
+
+        (void) snprintf(path, sizeof(path), "/proc/%i/fd/%i", (int) tid, fd);
+        r = open(path, (info.flags & (O_ACCMODE | O_PATH)) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (r < 0)
+                return errno == ENOENT ? -EBADF : -errno;
+
+        (void) lseek(r, (off_t) info.position, SEEK_SET);
+        return r;
+}
+
 bool process_has_free_fd(pid_t tid) {
         struct dirent *entry;
         struct rlimit limit;

@@ -48,6 +48,9 @@ int process_mapped_file(pid_t tid, uint64_t address, dev_t *ret_device, ino_t *r
 /* A file descriptor of our own for the same open file, or a negative errno. */
 int process_get_fd(pid_t tid, int fd);
 
+/* The same file opened once more: with the offset that it has now, which nobody else moves. */
+int process_reopen_fd(pid_t tid, int fd);
+
 /* False if the process would get EMFILE now. */
 bool process_has_free_fd(pid_t tid);
 

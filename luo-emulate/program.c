@@ -26,11 +26,12 @@
 #endif
 
 /*
- * The child loads the filter, says so, and waits for the parent to take the listener before it becomes the program.
- * It must not do anything meanwhile that the filter would have answered: send(2) and recv(2) are fine, write(2) is not.
+ * The child loads the filter, hands its listener over, and waits for the parent to look at it before it becomes the
+ * program. It must not do anything meanwhile that the filter would have answered: send(2), sendmsg(2) and recv(2) are
+ * fine, write(2) is not.
  */
 
-/* What the child says: the listener's number or a negative errno, and later the errno of execve(2). */
+/* What the child says: a negative errno of seccomp(2), and later the errno of execve(2). */
 static int send_number(int fd, int number) {
         return send(fd, &number, sizeof(number), MSG_NOSIGNAL) == sizeof(number) ? 0 : -errno;
 }
@@ -43,6 +44,59 @@ static int receive_number(int fd, int *ret_number) {
         while (n < 0 && errno == EINTR);
 
         return n == sizeof(*ret_number) ? 1 : n == 0 ? 0 : -EIO;
+}
+
+/* The listener goes by itself: pidfd_getfd(2), which would do as well, is not permitted in each container. */
+static int send_listener(int fd, int listener) {
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int))];
+        } control = {};
+        struct msghdr message = {
+                .msg_iov = &(struct iovec) { &listener, sizeof(listener) },
+                .msg_iovlen = 1,
+                .msg_control = &control,
+                .msg_controllen = sizeof(control),
+        };
+
+        control.header.cmsg_level = SOL_SOCKET;
+        control.header.cmsg_type = SCM_RIGHTS;
+        control.header.cmsg_len = CMSG_LEN(sizeof(listener));
+        memcpy(CMSG_DATA(&control.header), &listener, sizeof(listener));
+
+        return sendmsg(fd, &message, MSG_NOSIGNAL) == sizeof(listener) ? 0 : -errno;
+}
+
+/*
+ * What number it has in the child, or the child's negative errno, and our own file descriptor for it. Returns 1, 0 if
+ * the child ended, or a negative errno.
+ */
+static int receive_listener(int fd, int *ret_number, int *ret_listener) {
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int))];
+        } control = {};
+        struct msghdr message = {
+                .msg_iov = &(struct iovec) { ret_number, sizeof(*ret_number) },
+                .msg_iovlen = 1,
+                .msg_control = &control,
+                .msg_controllen = sizeof(control),
+        };
+        ssize_t n;
+
+        do
+                n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+        while (n < 0 && errno == EINTR);
+        if (n != sizeof(*ret_number))
+                return n == 0 ? 0 : -EIO;
+        if (*ret_number < 0)
+                return 1;
+
+        /* Without a free file descriptor the message comes without it */
+        if (message.msg_controllen < sizeof(control.header) || control.header.cmsg_type != SCM_RIGHTS)
+                return -EMFILE;
+        memcpy(ret_listener, CMSG_DATA(&control.header), sizeof(*ret_listener));
+        return 1;
 }
 
 static int set_number(const char *name, unsigned value) {
@@ -116,7 +170,9 @@ _Noreturn static void become_program(const struct program_start *start, int fd) 
         (void) sigprocmask(SIG_SETMASK, &setting->signal_mask, NULL);
 
         listener = filter_load(start->filter);
-        if (send_number(fd, listener) < 0 || listener < 0)
+        if (listener < 0)
+                (void) send_number(fd, listener);
+        if (listener < 0 || send_listener(fd, listener) < 0)
                 _exit(EXIT_CANNOT_EMULATE);
         if (receive_number(fd, &number) <= 0)
                 _exit(EXIT_CANNOT_EMULATE);
@@ -174,45 +230,35 @@ static void explain_access(const char *call, int error) {
                         call);
 }
 
-/* Tries on the waiting child all that is needed later. Returns the listener, or -1 when it was said what is missing. */
-static int take_listener(pid_t pid, int number) {
+/* Tries on the waiting child all that is needed later. Returns false when it was said what is missing. */
+static bool can_emulate(pid_t pid, int number, int listener) {
         static char canary = 1; /* at the same address in the child */
         struct seccomp_notif_addfd argument = { .flags = SECCOMP_ADDFD_FLAG_SEND };
         struct fd_info info;
         char copy = 0;
-        int listener, r;
-
-        listener = process_get_fd(pid, number);
-        if (listener < 0) {
-                explain_access("pidfd_getfd(2)", listener);
-                return -1;
-        }
+        int r;
 
         r = process_read(pid, (uint64_t) (uintptr_t) &canary, &copy, sizeof(copy));
         if (r >= 0)
                 r = process_write(pid, (uint64_t) (uintptr_t) &canary, &copy, sizeof(copy));
         if (r < 0) {
                 explain_access("process_vm_readv(2)", r);
-                goto fail;
+                return false;
         }
 
         r = process_fd_info(pid, number, &info);
         if (r < 0) {
                 explain_access("reading /proc/PID/fdinfo", r);
-                goto fail;
+                return false;
         }
 
         /* There is no request with this id, but the kernel looks at the flag before it finds out */
         if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &argument) < 0 && errno == EINVAL) {
                 fprintf(stderr, "luo-emulate: the kernel is too old, Linux 5.14 is needed.\n");
-                goto fail;
+                return false;
         }
 
-        return listener;
-
-fail:
-        close_fd(listener);
-        return -1;
+        return true;
 }
 
 static int stop_child(pid_t pid) {
@@ -223,7 +269,7 @@ static int stop_child(pid_t pid) {
 }
 
 int program_start(const struct program_start *start, struct program *ret) {
-        int sockets[2], number = 0, listener, r;
+        int sockets[2], number = 0, listener = -1, r;
         pid_t pid;
 
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) {
@@ -242,10 +288,12 @@ int program_start(const struct program_start *start, struct program *ret) {
                 become_program(start, sockets[1]);
         close_fd(sockets[1]);
 
-        r = receive_number(sockets[0], &number);
+        r = receive_listener(sockets[0], &number, &listener);
         if (r <= 0 || number < 0) {
                 if (r > 0)
                         explain_filter(number);
+                else if (r < 0)
+                        fprintf(stderr, "luo-emulate: cannot take the seccomp listener: %s.\n", strerror(-r));
                 else
                         fprintf(stderr,
                                 "luo-emulate: the child process ended before it became the program.\n");
@@ -253,8 +301,8 @@ int program_start(const struct program_start *start, struct program *ret) {
                 return stop_child(pid);
         }
 
-        listener = take_listener(pid, number);
-        if (listener < 0) {
+        if (!can_emulate(pid, number, listener)) {
+                close_fd(listener);
                 close_fd(sockets[0]);
                 return stop_child(pid);
         }

@@ -53,40 +53,6 @@ static void marker_done(struct marker *m) {
         *m = (struct marker) {};
 }
 
-static FILE *open_below(const char *root, const char *path) {
-        char full[PATH_MAX];
-
-        if ((size_t) snprintf(full, sizeof(full), "%s%s", root, path) >= sizeof(full)) {
-                errno = ENAMETOOLONG;
-                return NULL;
-        }
-        return fopen(full, "re");
-}
-
-/* Reads a line, without its end. Returns false if there is none. */
-static bool read_line(const char *root, const char *path, char *ret, size_t size) {
-        bool found;
-        FILE *f;
-
-        f = open_below(root, path);
-        if (!f)
-                return false;
-
-        found = fgets(ret, (int) size, f);
-        (void) fclose(f);
-        if (found)
-                ret[strcspn(ret, "\n")] = 0;
-        return found;
-}
-
-static bool exists(const char *root, const char *path) {
-        FILE *f = open_below(root, path);
-
-        if (f)
-                (void) fclose(f);
-        return f;
-}
-
 /* ---- what this kernel can say ---- */
 
 /* Why this kernel cannot hand over, or take over, or NULL */
@@ -106,37 +72,20 @@ static const char *kernel_obstacle(const char *root) {
         return NULL;
 }
 
-/* Whether this kernel was started by a kexec; true also where that cannot be found out. */
-static bool is_booted_by_kexec(const char *root) {
-        char line[64];
-        uint64_t type;
-
-        /* The number of kexec in the list of boot loaders is 0xd, see Documentation/arch/x86/boot.rst */
-        if (read_line(root, "/proc/sys/kernel/bootloader_type", line, sizeof(line)) &&
-                parse_number(line, UINT32_MAX, &type))
-                return type >> 4 == 0xd;
-        /* arm64 and riscv */
-        if (exists(root, "/proc/device-tree/chosen/linux,initrd-start") ||
-                exists(root, "/proc/device-tree/compatible"))
-                return exists(root, "/proc/device-tree/chosen/linux,booted-from-kexec");
-
-        return true;
-}
-
 /* Whether the kernel before gave this one anything by kexec handover; true also where that cannot be found out. */
 static bool is_handed_over(const char *root) {
         bool any = false;
         char line[64];
         uint64_t type;
 
-        if (exists(root, "/proc/device-tree/chosen/linux,kho-fdt"))
+        if (exists_below(root, "/proc/device-tree/chosen/linux,kho-fdt"))
                 return true;
 
         for (unsigned i = 0; i < 256; i++) {
                 char path[64];
 
                 (void) snprintf(path, sizeof(path), "/sys/kernel/boot_params/setup_data/%u/type", i);
-                if (!read_line(root, path, line, sizeof(line)))
+                if (!read_line_below(root, path, line, sizeof(line)))
                         break;
                 any = true;
                 /* SETUP_KEXEC_KHO of <asm/setup_data.h> */
@@ -145,7 +94,7 @@ static bool is_handed_over(const char *root) {
         }
 
         /* Without any, the folder is not there; version has been there as long as it */
-        return !any && !exists(root, "/sys/kernel/boot_params/version");
+        return !any && !exists_below(root, "/sys/kernel/boot_params/version");
 }
 
 /* ---- the marker ---- */
@@ -334,14 +283,14 @@ int command_hand_over_mark(const struct arguments *arguments) {
         for (size_t i = 0; i < m.n_units; i++)
                 n_fds += m.units[i].n_fds;
 
-        if (!read_line(root, "/proc/sys/kernel/random/boot_id", m.boot_id, sizeof(m.boot_id))) {
+        if (!read_line_below(root, "/proc/sys/kernel/random/boot_id", m.boot_id, sizeof(m.boot_id))) {
                 r = fail(-EIO, "cannot read the id of this boot");
                 goto finish;
         }
         m.kexec_count = state.kexec_count;
 
         obstacle = kernel_obstacle(root);
-        if (!obstacle && read_line(root, "/sys/kernel/kexec_loaded", line, sizeof(line)) &&
+        if (!obstacle && read_line_below(root, "/sys/kernel/kexec_loaded", line, sizeof(line)) &&
                 strcmp(line, "0") == 0)
                 obstacle = "no kernel is loaded for the kexec";
         if (!obstacle && !state.has_kexec_count)
@@ -369,7 +318,7 @@ finish:
 static const char *find_reason(const char *root, const struct marker *m) {
         const char *obstacle;
 
-        if (!is_booted_by_kexec(root))
+        if (!kernel_is_booted_by_kexec(root))
                 return "the machine was rebooted, without a kexec";
         if (*m->reason)
                 return m->reason;
@@ -435,7 +384,7 @@ int command_hand_over_check(const struct arguments *arguments) {
                         r == -EBADMSG ? "the file is damaged" : strerror(-r));
         }
 
-        if (!read_line(root, "/proc/sys/kernel/random/boot_id", boot_id, sizeof(boot_id)))
+        if (!read_line_below(root, "/proc/sys/kernel/random/boot_id", boot_id, sizeof(boot_id)))
                 r = fail(-EIO, "cannot read the id of this boot");
         else
                 r = manager_read_state(&state);

@@ -36,12 +36,37 @@ const char *switch_to_string(enum command_line_switch value) {
         }
 }
 
-static FILE *open_below(const char *root, const char *path) {
+FILE *open_below(const char *root, const char *path) {
         char full[PATH_MAX];
 
-        if ((size_t) snprintf(full, sizeof(full), "%s%s", root, path) >= sizeof(full))
+        if ((size_t) snprintf(full, sizeof(full), "%s%s", root, path) >= sizeof(full)) {
+                errno = ENAMETOOLONG;
                 return NULL;
+        }
         return fopen(full, "re");
+}
+
+bool read_line_below(const char *root, const char *path, char *ret, size_t size) {
+        bool found;
+        FILE *f;
+
+        f = open_below(root, path);
+        if (!f)
+                return false;
+
+        found = fgets(ret, (int) size, f);
+        (void) fclose(f);
+        if (found)
+                ret[strcspn(ret, "\n")] = 0;
+        return found;
+}
+
+bool exists_below(const char *root, const char *path) {
+        FILE *f = open_below(root, path);
+
+        if (f)
+                (void) fclose(f);
+        return f;
 }
 
 /* The last one counts, and what follows "--" is for the first process. */
@@ -112,6 +137,22 @@ void kernel_read_facts(const char *root, struct kernel_facts *ret) {
         read_command_line(root, &facts);
         facts.configured = read_configured(root, facts.release);
         *ret = facts;
+}
+
+bool kernel_is_booted_by_kexec(const char *root) {
+        char line[64];
+        uint64_t type;
+
+        /* The number of kexec in the list of boot loaders is 0xd, see Documentation/arch/x86/boot.rst */
+        if (read_line_below(root, "/proc/sys/kernel/bootloader_type", line, sizeof(line)) &&
+                parse_number(line, UINT32_MAX, &type))
+                return type >> 4 == 0xd;
+        /* arm64 and riscv */
+        if (exists_below(root, "/proc/device-tree/chosen/linux,initrd-start") ||
+                exists_below(root, "/proc/device-tree/compatible"))
+                return exists_below(root, "/proc/device-tree/chosen/linux,booted-from-kexec");
+
+        return true;
 }
 
 bool kernel_is_at_least(const char *release, const char *version) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 /* Whether the kernel has LUO, and the one reason why it has not */
@@ -36,6 +38,15 @@ struct kernel_reason {
         const char *id;   /* for programs */
         const char *text; /* a sentence without a full stop */
 };
+
+/* Files of the system below root, "" for this machine */
+FILE *open_below(const char *root, const char *path);
+bool exists_below(const char *root, const char *path);
+/* Reads a line, without its end. Returns false if there is none. */
+bool read_line_below(const char *root, const char *path, char *ret, size_t size);
+
+/* Whether this kernel was started by a kexec; true also where that cannot be found out. */
+bool kernel_is_booted_by_kexec(const char *root);
 
 /* Looks below root, "" for this machine, for /proc and /boot. */
 void kernel_read_facts(const char *root, struct kernel_facts *ret);

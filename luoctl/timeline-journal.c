@@ -62,8 +62,9 @@ static const char *const kexec_entries[] = { "_TRANSPORT=kernel", "SYSLOG_PID=1"
         "_SYSTEMD_UNIT=systemd-logind.service", "MESSAGE_ID=" SD_MESSAGE_SHUTDOWN_STR, "SHUTDOWN=kexec",
         NULL };
 
+/* "reboot" is one, too, if a kernel is loaded. A soft-reboot is no end of the boot. */
 static const char *const logind_entries[] = { "_SYSTEMD_UNIT=systemd-logind.service",
-        "MESSAGE_ID=" SD_MESSAGE_SHUTDOWN_STR, NULL };
+        "MESSAGE_ID=" SD_MESSAGE_SHUTDOWN_STR, "SHUTDOWN=kexec", "SHUTDOWN=reboot", NULL };
 
 /* PID 1 writes to the kernel's log while there is no journald. */
 static const char *const manager_entries[] = { "_PID=1", "SYSLOG_IDENTIFIER=systemd", OR, "_TRANSPORT=kernel",

@@ -8,10 +8,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "kernel.h"
 #include "luoctl.h"
 #include "manager.h"
 #include "output.h"
 #include "timeline.h"
+
+/* Longer than a kexec's jump, but for machines that nobody waits for */
+#define JUMP_USUAL_MAX UINT64_C(60000000)
 
 static const struct {
         const char *name, *text;
@@ -233,10 +237,18 @@ static int print_units(
 }
 
 static void print_remarks(const struct timeline *t) {
+        uint64_t jump = timeline_step_duration(t, STEP_JUMP);
+
+        if (t->is_reboot)
+                printf("This boot was not started by a kexec: the call failed, or the machine was reset. The jump is "
+                       "firmware and boot loader, too.\n");
         if (!t->has_shutdown_log)
                 printf("What systemd-shutdown did last is not in the journal, and part of the jump.\n");
         if (t->clock_was_set)
                 printf("The clock was set meanwhile: how long the jump took is not known, and not counted.\n");
+        if (!t->is_reboot && jump != TIME_UNKNOWN && jump > JUMP_USUAL_MAX)
+                printf("The jump took more than a minute: the clock may have been set meanwhile, or it was a reboot "
+                       "without a kexec.\n");
         if (t->steps[STEP_READY] == TIME_UNKNOWN)
                 printf("PID 1 has not said that all is started.\n");
         if (t->units_left_out)
@@ -297,6 +309,7 @@ static void print_json(const struct timeline *t, struct timeline_unit *const *un
         json_unsigned(&j, "realtimeUSec", t->realtime);
         json_boolean(&j, "hasShutdownLog", t->has_shutdown_log);
         json_boolean(&j, "clockWasSet", t->clock_was_set);
+        json_boolean(&j, "isReboot", t->is_reboot);
         json_boolean(&j, "unitsLeftOut", t->units_left_out);
 
         json_begin(&j, "steps", '[');
@@ -342,8 +355,8 @@ static void format_title(const struct timeline *t, char *ret, size_t size) {
 
         if (gmtime_r(&seconds, &tm))
                 (void) strftime(date, sizeof(date), "%F %T UTC", &tm);
-        (void) snprintf(ret, size, "Kexec of %s, from boot %s to boot %s. Seconds since the shutdown began.",
-                date, t->previous_boot_id, t->boot_id);
+        (void) snprintf(ret, size, "%s of %s, from boot %s to boot %s. Seconds since the shutdown began.",
+                t->is_reboot ? "Reboot in place of a kexec" : "Kexec", date, t->previous_boot_id, t->boot_id);
 }
 
 int command_timeline(const struct arguments *arguments) {
@@ -360,6 +373,7 @@ int command_timeline(const struct arguments *arguments) {
         if (r > 0)
                 return r;
 
+        t.is_reboot = t.is_running && !kernel_is_booted_by_kexec(arguments->root);
         r = t.is_running ? ask_manager(&t) : 0;
         units = calloc(t.n_units + 1, sizeof(*units));
         for (size_t i = 0; units && i < t.n_units; i++)

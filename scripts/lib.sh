@@ -6,6 +6,8 @@
 set -euo pipefail
 shopt -s inherit_errexit
 umask 022
+# What tools say is read here and there
+export LC_ALL=C.UTF-8 LANGUAGE=
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${LUO_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/libluo}
@@ -89,7 +91,7 @@ prune() {
     shift
     [ "${LUO_KEEP:-0}" -le "$number" ] || number=$LUO_KEEP
     # shellcheck disable=SC2012 # names are of our own making
-    { ls -dt "$@" 2>/dev/null || true; } | tail -n "+$((number + 1))" | xargs -r rm -rf
+    { ls -dt "$@" 2>/dev/null || true; } | tail -n "+$((number + 1))" | xargs -r -d '\n' rm -rf --
 }
 
 # locked NAME: hold a lock in the cache until this shell ends, so that two builds of one thing do not meet

@@ -35,6 +35,18 @@ static int open_device(void) {
         return libluo_device_open(0);
 }
 
+/* As in Docker: the emulator opens files anew then, which have offsets of their own. */
+static bool files_are_reopened(void) {
+        int pidfd = (int) syscall(SYS_pidfd_open, getpid(), 0), fd;
+
+        REQUIRE(pidfd >= 0);
+        fd = (int) syscall(SYS_pidfd_getfd, pidfd, pidfd, 0);
+        REQUIRE(fd >= 0 || errno == EPERM);
+        close_fd(fd);
+        close_fd(pidfd);
+        return fd < 0;
+}
+
 static void send_fd(int socket_fd, int fd) {
         union {
                 struct cmsghdr header;
@@ -338,11 +350,17 @@ static void test_writes_over_the_end(void) {
         buffer[0] = 'a';
         buffer[99] = 'b';
         buffer[100] = 'c';
-        CHECK_EQUAL(pwrite(fd, buffer, sizeof(buffer), PIECE - 100), 100);
-        CHECK(pread(fd, buffer, 110, PIECE - 100) == 110 && buffer[0] == 'a' && buffer[99] == 'b' &&
-                buffer[100] == 0);
         REQUIRE(lseek(fd, PIECE - 1, SEEK_SET) == PIECE - 1);
-        CHECK_EQUAL(writev(fd, (const struct iovec[]) { { buffer, 1 }, { buffer, 12 } }, 2), 1);
+        if (files_are_reopened()) {
+                CHECK(pwrite(fd, buffer, sizeof(buffer), PIECE - 100) < 0 && errno == EPERM);
+                CHECK(write(fd, buffer, 12) < 0 && errno == EPERM);
+                CHECK_EQUAL(write(fd, buffer, 1), 1);
+        } else {
+                CHECK_EQUAL(pwrite(fd, buffer, sizeof(buffer), PIECE - 100), 100);
+                CHECK(pread(fd, buffer, 110, PIECE - 100) == 110 && buffer[0] == 'a' && buffer[99] == 'b' &&
+                        buffer[100] == 0);
+                CHECK_EQUAL(writev(fd, (const struct iovec[]) { { buffer, 1 }, { buffer, 12 } }, 2), 1);
+        }
         CHECK_EQUAL(lseek(fd, 0, SEEK_CUR), PIECE);
         CHECK(write(fd, buffer, 11) < 0 && errno == EPERM);
         CHECK_EQUAL(write(fd, buffer, 10), 10);
@@ -391,7 +409,7 @@ static void test_retrieve(void) {
 
         fd = libluo_session_retrieve_fd(session_fd, 1);
         CHECK(holds(fd, "offset"));
-        CHECK_EQUAL(lseek(fd, 0, SEEK_CUR), 3);
+        CHECK_EQUAL(lseek(fd, 0, SEEK_CUR), files_are_reopened() ? (int) strlen("offset") : 3);
         CHECK_EQUAL(fcntl(fd, F_GET_SEALS), 0);
         CHECK_EQUAL(fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND), O_RDWR);
         CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);

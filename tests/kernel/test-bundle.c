@@ -317,8 +317,17 @@ static void test_take_shared(void) {
         other_fd = libluo_bundle_take(b, 0, 0);
         CHECK_EQUAL(inode_of(fd), inode_of(other_fd));
         CHECK_EQUAL(mode_of(fd), 0640);
-        close_fd(fd);
         close_fd(other_fd);
+        if (geteuid() == 0) {
+                struct stat st;
+
+                REQUIRE(fchown(fd, 12345, 12345) == 0 && fchmod(fd, 0777) == 0);
+                other_fd = libluo_bundle_take(b, 0, LIBLUO_TAKE_CHANGE_OWNER);
+                CHECK(other_fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == 12345 && st.st_gid == 12345);
+                CHECK_EQUAL(mode_of(fd), 0777);
+                close_fd(other_fd);
+        }
+        close_fd(fd);
 
         /* An index without its session is there to be looked at */
         fd = libluo_session_retrieve_fd(a_fd, LIBLUO_INDEX_TOKEN);

@@ -253,8 +253,8 @@ static bool reply(int fuse, uint64_t unique, int error, const void *data, size_t
         return write(fuse, buffer, header.len) == (ssize_t) header.len;
 }
 
-/* As much of a FUSE server as it takes to open its root folder, and files in it, for as long as the other end of "alive"
- * is open. That a file is closed is answered to who opened it, and to nobody else. */
+/* As much of a FUSE server as it takes to open its root folder, and files in it, for as long as the other end of
+ * "alive" is open. That a file is closed is answered to who opened it, and to nobody else. */
 static _Noreturn void serve_fuse(int fuse, int alive) {
         static char request[1 << 20];
         const struct fuse_attr folder = { .ino = FUSE_ROOT_ID, .mode = S_IFDIR | 0755, .nlink = 2 };
