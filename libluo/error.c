@@ -22,7 +22,8 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case EAGAIN:
                 return "somebody has a lease on the file (F_SETLEASE), or executes it";
         case EAFNOSUPPORT:
-                return "the service manager's socket ($NOTIFY_SOCKET) has too long a path, or is of a kind that cannot be used here";
+                return "the path of the service manager's socket ($NOTIFY_SOCKET) is too long, or it is of a kind that "
+                       "cannot be used here";
         case EBADF:
                 return "the file descriptor is not open";
         case EBADFD:

@@ -217,13 +217,17 @@ static int get_name(int fd, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]) {
 }
 
 LIBLUO_PUBLIC int libluo_session_get_name(int fd, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]) {
-        int r;
+        int flags, r;
 
         if (!ret_name)
                 return -EINVAL;
 
         r = get_name(fd, ret_name);
-        return r == -EMEDIUMTYPE && fcntl(fd, F_GETFL) & O_PATH ? -EBADF : r;
+        if (r != -EMEDIUMTYPE)
+                return r;
+
+        flags = fcntl(fd, F_GETFL);
+        return flags >= 0 && flags & O_PATH ? -EBADF : -EMEDIUMTYPE;
 }
 
 LIBLUO_PUBLIC int libluo_fd_is_session(int fd) {
