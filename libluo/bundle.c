@@ -179,8 +179,8 @@ static int open_narrow(int fd, int open_flags, bool again) {
 }
 
 /*
- * Others may have a shared file already, and what they have made of it since is theirs, as is the lock of its inode: mode
- * and owner are put back for as long as both are what the kernel gives a file that it brings back for us.
+ * Others may have a shared file already, and what they have made of it since is theirs, as is the lock of its inode:
+ * mode and owner are put back for as long as both are what the kernel gives a file that it brings back for us.
  */
 static bool is_as_retrieved(int fd) {
         struct stat st;

@@ -21,8 +21,8 @@
 bool request_is_valid(struct supervisor *s, const struct seccomp_notif *request);
 
 /*
- * As process_get_fd(), process_reopen_fd() and process_write(), for the caller if it is still there, and -ENOENT if not.
- * The second is for where the first is not permitted (-EPERM).
+ * As process_get_fd(), process_reopen_fd() and process_write(), for the caller if it is still there, and -ENOENT if
+ * not. The second is for where the first is not permitted (-EPERM).
  */
 int request_get_fd(struct supervisor *s, const struct seccomp_notif *request, int fd);
 int request_reopen_fd(struct supervisor *s, const struct seccomp_notif *request, int fd);
