@@ -32,8 +32,12 @@ int request_get_fd(struct supervisor *s, const struct seccomp_notif *request, in
         return r;
 }
 
-int request_reopen_fd(struct supervisor *s, const struct seccomp_notif *request, int fd) {
+int request_get_file(struct supervisor *s, const struct seccomp_notif *request, int fd) {
         int r;
+
+        r = request_get_fd(s, request, fd);
+        if (r != -EPERM)
+                return r;
 
         r = process_reopen_fd((pid_t) request->pid, fd);
         if (!request_is_valid(s, request)) {

@@ -21,11 +21,11 @@
 bool request_is_valid(struct supervisor *s, const struct seccomp_notif *request);
 
 /*
- * As process_get_fd(), process_reopen_fd() and process_write(), for the caller if it is still there, and -ENOENT if
- * not. The second is for where the first is not permitted (-EPERM).
+ * As process_get_fd() and process_write(), for the caller if it is still there, and -ENOENT if not. Where the first is
+ * not permitted, request_get_file() opens the same file once more: see process_reopen_fd().
  */
 int request_get_fd(struct supervisor *s, const struct seccomp_notif *request, int fd);
-int request_reopen_fd(struct supervisor *s, const struct seccomp_notif *request, int fd);
+int request_get_file(struct supervisor *s, const struct seccomp_notif *request, int fd);
 int request_write(struct supervisor *s, const struct seccomp_notif *request, uint64_t address,
         const void *buffer, size_t size);
 

@@ -131,9 +131,7 @@ int64_t answer_add_seals(struct supervisor *s, const struct seccomp_notif *reque
         if (!(wanted & F_SEAL_WRITE) && !(wanted & F_SEAL_EXEC_VALUE && st.st_mode & 0111))
                 return ANSWER_CONTINUE;
 
-        fd = request_get_fd(s, request, (int) request->data.args[0]);
-        if (fd == -EPERM)
-                fd = request_reopen_fd(s, request, (int) request->data.args[0]);
+        fd = request_get_file(s, request, (int) request->data.args[0]);
         seals = fd >= 0 ? fcntl(fd, F_GET_SEALS) : -1;
         close_fd(fd);
         if (seals < 0 || seals & (F_SEAL_SEAL | F_SEAL_WRITE))

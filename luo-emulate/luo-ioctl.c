@@ -150,9 +150,7 @@ static int get_fd_to_preserve(const struct call *call) {
                 process_fd_stat(call->tid, fd, &st) >= 0 && (!S_ISREG(st.st_mode) || st.st_nlink > 0))
                 return request_is_valid(call->s, call->request) ? -ENOENT : -ESRCH;
 
-        fd = request_get_fd(call->s, call->request, fd);
-        if (fd == -EPERM)
-                fd = request_reopen_fd(call->s, call->request, call->argument.fd.fd);
+        fd = request_get_file(call->s, call->request, fd);
         return fd == -ENOENT ? -ESRCH : fd;
 }
 
