@@ -95,7 +95,7 @@ int libluo_internal_describe_fd(int fd, libluo_entry *e, struct stat *ret_stat) 
 }
 
 int libluo_internal_restore_inode(int fd, const libluo_entry *e, bool change_owner) {
-        mode_t mode = e->mode;
+        mode_t mode, fixed = 0, special = e->mode & (S_ISUID | S_ISGID);
         struct stat st;
         int seals;
 
@@ -104,30 +104,37 @@ int libluo_internal_restore_inode(int fd, const libluo_entry *e, bool change_own
         if (!S_ISREG(st.st_mode)) /* no inode of its own */
                 return 0;
 
-        /* The owner first: changing it may clear bits of the mode. */
+        /* With F_SEAL_EXEC the x bits stay what they are, and the kernel makes restored files with all of them set. */
+        seals = fcntl(fd, F_GET_SEALS);
+        if (seals >= 0 && (seals & F_SEAL_EXEC_VALUE))
+                fixed = 0111;
+        mode = (e->mode & ~fixed) | (st.st_mode & fixed);
+
+        if ((st.st_mode & 07777) == mode && st.st_uid == e->uid && st.st_gid == e->gid)
+                return 0;
+
+        /* The mode first: who is killed in between leaves less than there should be, never more. */
+        if ((st.st_mode & 07777) != (mode & ~special) && fchmod(fd, mode & ~special) < 0)
+                return -EPERM;
+
         if ((st.st_uid != e->uid || st.st_gid != e->gid) && fchown(fd, e->uid, e->gid) < 0) {
                 if (!change_owner)
                         return -EPERM;
 
-                mode &= ~(mode_t) (S_ISUID | S_ISGID);
+                special = 0;
 
                 /* Members of the old group are others now, members of the new one were: both get what both had. */
                 if (st.st_gid != e->gid && fchown(fd, (uid_t) -1, e->gid) < 0) {
                         mode_t both = mode >> 3 & mode & 0007;
 
                         mode = (mode & 0700) | both << 3 | both;
+                        if (fchmod(fd, (mode & ~fixed) | (st.st_mode & fixed)) < 0)
+                                return -EPERM;
                 }
         }
 
-        if ((st.st_mode & 07777) == mode)
-                return 0;
-
-        /* With F_SEAL_EXEC the x bits stay what they are, and the kernel makes restored files with all of them set. */
-        seals = fcntl(fd, F_GET_SEALS);
-        if (seals >= 0 && (seals & F_SEAL_EXEC_VALUE))
-                mode = (mode & ~(mode_t) 0111) | (st.st_mode & 0111);
-
-        if ((st.st_mode & 07777) != mode && fchmod(fd, mode) < 0)
+        /* Changing the owner clears these bits. */
+        if (special && fchmod(fd, mode) < 0)
                 return -EPERM;
 
         return 0;
