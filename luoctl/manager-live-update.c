@@ -252,8 +252,8 @@ int live_update_check(const char *unit, struct checked **checked, size_t *n_chec
         struct checked *all;
         int r;
 
-        r = call_manager(
-                &(struct call) { .method = INTERFACE "Check", .unit = unit, .more = true }, add_checked, &list);
+        r = call_manager(&(struct call) { .method = INTERFACE "Check", .unit = unit, .more = true },
+                add_checked, &list);
         if (r == -ENOENT)
                 r = -EOPNOTSUPP;
         if (r >= 0 && list.n > 0) {

@@ -102,12 +102,14 @@ int command_session_retrieve(const struct arguments *arguments) {
 static int session_open_failed(const char *name, int error) {
         static const char *const denied[] = {
                 [OFFER_NONE] = "this process may not open " DEVICE ", and systemd has no sessions for it",
-                [OFFER_NOT_A_SERVICE] = "this process may not open " DEVICE ", and is in no service of systemd's",
+                [OFFER_NOT_A_SERVICE] =
+                        "this process may not open " DEVICE ", and is in no service of systemd's",
                 [OFFER_NOT_ENABLED] =
                         "this process may not open " DEVICE ", and the unit has no LiveUpdateSessionsMax=",
-                [OFFER_NOT_PRESERVED] =
-                        "this process may not open " DEVICE ", and the unit has no FileDescriptorStorePreserve=yes",
-                [OFFER_NOT_TO_PROCESS] = "NotifyAccess= of the unit keeps this process from asking for sessions",
+                [OFFER_NOT_PRESERVED] = "this process may not open " DEVICE
+                                        ", and the unit has no FileDescriptorStorePreserve=yes",
+                [OFFER_NOT_TO_PROCESS] =
+                        "NotifyAccess= of the unit keeps this process from asking for sessions",
                 [OFFER_YES] = "this process may not open " DEVICE,
         };
         const char *reason = error_reason(CALL_OPEN_SESSION, error);
