@@ -10,6 +10,7 @@ LIBLUO_PUBLIC const char *libluo_version(void) {
         return LIBLUO_VERSION;
 }
 
+/* An errno alone does not say which of its reasons holds: where there are several, the text is what is true of all. */
 LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         /* There is no positive number to the lowest one */
         switch (error == INT_MIN ? error : abs(error)) {
@@ -20,10 +21,9 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case EACCES:
                 return "permission denied";
         case EAGAIN:
-                return "somebody has a lease on the file (F_SETLEASE), or executes it";
+                return "the file is in use in a way that keeps it from being opened now";
         case EAFNOSUPPORT:
-                return "the path of the service manager's socket ($NOTIFY_SOCKET) is too long, or it is of a kind that "
-                       "cannot be used here";
+                return "the service manager's socket ($NOTIFY_SOCKET) cannot be used here";
         case EBADF:
                 return "the file descriptor is not open";
         case EBADFD:
@@ -37,11 +37,11 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case ECOMM:
                 return "the service manager's socket does not take the message";
         case EEXIST:
-                return "it is there already, under this name or another";
+                return "it is there already";
         case EFAULT:
                 return "an address passed to the kernel is not accessible";
         case EFBIG:
-                return "the file is too large to be preserved, or over the limit of file sizes (LimitFSIZE=)";
+                return "the file is too large";
         case EINVAL:
                 return "an argument is not valid";
         case EIO:
@@ -64,7 +64,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case ENODEV:
                 return "the kernel has no Live Update Orchestrator (Linux 6.19, and kho=on liveupdate=on)";
         case ENOENT:
-                return "there is nothing of that name or token";
+                return "what was asked for is not there";
         case ENOLINK:
                 return "the file is in a shared session that was not given";
         case ENOMEDIUM:
@@ -73,13 +73,13 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case ENOMEM:
                 return "out of memory";
         case ENOSPC:
-                return "the kernel has no room for another session or file";
+                return "there is no room for it";
         case ENOSYS:
                 return "/proc is not mounted";
         case ENOTCONN:
                 return "there is no service manager to talk to ($NOTIFY_SOCKET is not set)";
         case EOPNOTSUPP:
-                return "the kernel cannot preserve files of this type, or with these seals";
+                return "the kernel cannot preserve this file";
         case EMSGSIZE:
                 return "what is stored under this name has another size";
         case ENOTUNIQ:
@@ -87,7 +87,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case EOVERFLOW:
                 return "filling the holes of the file, to preserve it, needs more memory than is available";
         case EPERM:
-                return "this process may not restore owner or mode of the file";
+                return "this process may not restore the file as it was";
         case EPROTO:
                 return "the kernel gave an answer that libluo does not know";
         case EROFS:

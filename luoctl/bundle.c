@@ -47,6 +47,7 @@ static int open_file(const struct arguments *arguments, const char *file) {
 /* Adds what is given as ENTRY=FILE. Returns 0 or an exit status. */
 static int add_operand(const struct arguments *arguments, libluo_bundle_writer *writer, const char *operand) {
         const char *equals = strchr(operand, '=');
+        const char *reason = NULL;
         libluo_preflight p = {};
         char *name;
         int fd, r;
@@ -59,6 +60,8 @@ static int add_operand(const struct arguments *arguments, libluo_bundle_writer *
         r = name ? libluo_bundle_writer_add(writer, fd, name, 0) : -ENOMEM;
         if (r == -EOPNOTSUPP)
                 (void) libluo_fd_preflight(fd, &p, sizeof(p));
+        if (r < 0)
+                reason = preserve_reason(fd, r);
         (void) close(fd);
         free(name);
 
@@ -69,7 +72,7 @@ static int add_operand(const struct arguments *arguments, libluo_bundle_writer *
         if (r == -EOPNOTSUPP && p.verdict != LIBLUO_VERDICT_FINE)
                 return fail(r, "cannot preserve %s: %s%s", equals + 1, libluo_verdict_to_string(p.verdict),
                         copy_advice(p.verdict));
-        return r < 0 ? fail(r, "cannot preserve %s: %s", equals + 1, error_reason(CALL_PRESERVE, r)) : 0;
+        return r < 0 ? fail(r, "cannot preserve %s: %s", equals + 1, reason) : 0;
 }
 
 static int write_bundle(const struct arguments *arguments, int session_fd) {
@@ -175,6 +178,31 @@ static int check_wanted(const struct arguments *arguments, const libluo_bundle *
         return 0;
 }
 
+/* Why an entry could not be taken. What keeps its file from being opened says so to who opens it again. */
+static const char *take_reason(int session_fd, const libluo_entry *entry, int error) {
+        char path[64];
+        int fd, other_fd, r = 0;
+
+        if (error != -EAGAIN || entry->flags & LIBLUO_ENTRY_SHARED)
+                return error_reason(CALL_TAKE, error);
+
+        fd = libluo_session_retrieve_fd(session_fd, entry->token);
+        if (fd < 0)
+                return error_reason(CALL_TAKE, error);
+
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
+        other_fd = open(path, (entry->open_flags & O_ACCMODE) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+        if (other_fd < 0)
+                r = errno;
+        else
+                (void) close(other_fd);
+        (void) close(fd);
+
+        return r == ETXTBSY        ? "somebody executes the file"
+                : r == EWOULDBLOCK ? "somebody has a lease on the file (F_SETLEASE)"
+                                   : "the file was in use for a moment, try again";
+}
+
 /* Takes the entries that are wanted. fds and names have room for all. Returns 0 or an exit status. */
 static int take_entries(const struct arguments *arguments, libluo_bundle *bundle, int *fds,
         const char **names, size_t *ret_n) {
@@ -206,8 +234,8 @@ static int take_entries(const struct arguments *arguments, libluo_bundle *bundle
                                 "--change-owner makes it yours",
                                 entry.name);
                 if (fd < 0)
-                        return fail(
-                                fd, "cannot take entry \"%s\": %s", entry.name, error_reason(CALL_TAKE, fd));
+                        return fail(fd, "cannot take entry \"%s\": %s", entry.name,
+                                take_reason(arguments->session_fd, &entry, fd));
                 fds[n] = fd;
                 names[n++] = entry.name;
         }

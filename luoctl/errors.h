@@ -22,5 +22,8 @@ enum call {
 /* What an error of this call means, as a sentence without a full stop. Takes the negative errno; never NULL. */
 const char *error_reason(enum call call, int error);
 
+/* The same for what preserving this file failed with: looks at the file where there are several reasons. */
+const char *preserve_reason(int fd, int error);
+
 /* What is said behind the reason why a file cannot be preserved, if a copy of its content could be */
 const char *copy_advice(libluo_verdict verdict);

@@ -57,15 +57,28 @@ static int connect_manager(void) {
         return fd;
 }
 
-static int send_call(int fd, const char *method, const char *unit) {
+struct call {
+        const char *method;
+        const char *unit, *name, *kind; /* parameters, or NULL */
+        bool more;                      /* it has any number of replies */
+};
+
+static void add_parameter(struct json_object *parameters, const char *key, const char *value) {
+        if (value)
+                json_object_object_add(parameters, key, json_object_new_string(value));
+}
+
+static int send_call(int fd, const struct call *c) {
         struct json_object *call = json_object_new_object(), *parameters = json_object_new_object();
         const char *text;
         int r = 0;
 
-        json_object_object_add(call, "method", json_object_new_string(method));
-        json_object_object_add(call, "more", json_object_new_boolean(true));
-        if (unit)
-                json_object_object_add(parameters, "unit", json_object_new_string(unit));
+        json_object_object_add(call, "method", json_object_new_string(c->method));
+        if (c->more)
+                json_object_object_add(call, "more", json_object_new_boolean(true));
+        add_parameter(parameters, "unit", c->unit);
+        add_parameter(parameters, "name", c->name);
+        add_parameter(parameters, "kind", c->kind);
         json_object_object_add(call, "parameters", parameters);
 
         text = json_object_to_json_string_ext(call, JSON_C_TO_STRING_PLAIN);
@@ -77,30 +90,39 @@ static int send_call(int fd, const char *method, const char *unit) {
         return r;
 }
 
-/* What keeps systemd's child waiting would keep us, too. Where there is another reason there is another way. */
-static int error_from_reply(struct json_object *error) {
-        const char *name = json_object_is_type(error, json_type_string) ? json_object_get_string(error) : "";
+/* "" if there is none */
+static const char *string_of(struct json_object *object, const char *key) {
+        struct json_object *value;
 
-        return strcmp(name, INTERFACE "TooManyChecks") == 0    ? -EBUSY
-                : strcmp(name, INTERFACE "CheckFailed") == 0   ? -ETIMEDOUT
-                : strcmp(name, INTERFACE "NoSuchSession") == 0 ? -ENOENT
-                                                               : -EOPNOTSUPP;
+        return json_object_object_get_ex(object, key, &value) && json_object_is_type(value, json_type_string)
+                ? json_object_get_string(value)
+                : "";
 }
 
-typedef int (*reply_handler)(struct json_object *parameters, void *userdata);
+/* What keeps systemd's child waiting would keep us, too. Where there is another reason there is another way. */
+static int check_error(const char *error) {
+        return strcmp(error, INTERFACE "TooManyChecks") == 0    ? -EBUSY
+                : strcmp(error, INTERFACE "CheckFailed") == 0   ? -ETIMEDOUT
+                : strcmp(error, INTERFACE "NoSuchSession") == 0 ? -ENOENT
+                                                                : -EOPNOTSUPP;
+}
+
+/* error is NULL, or its name */
+typedef int (*reply_handler)(const char *error, struct json_object *parameters, void *userdata);
 
 /* Returns 1 if there are more to come, 0 after the last one, or a negative errno. */
 static int handle_reply(const char *text, reply_handler handler, void *userdata) {
-        struct json_object *root = json_tokener_parse(text), *value;
+        struct json_object *root = json_tokener_parse(text), *value, *parameters = NULL;
         int r = -EOPNOTSUPP;
 
+        (void) json_object_object_get_ex(root, "parameters", &parameters);
         if (json_object_object_get_ex(root, "error", &value))
-                r = error_from_reply(value);
+                r = handler(string_of(root, "error"), parameters, userdata);
         else if (json_object_is_type(root, json_type_object)) {
                 bool continues = json_object_object_get_ex(root, "continues", &value) &&
                         json_object_get_boolean(value);
 
-                r = json_object_object_get_ex(root, "parameters", &value) ? handler(value, userdata) : 0;
+                r = parameters ? handler(NULL, parameters, userdata) : 0;
                 if (r >= 0)
                         r = continues;
         }
@@ -164,28 +186,18 @@ static int receive_replies(int fd, reply_handler handler, void *userdata) {
         return r;
 }
 
-/* Calls a method that answers with any number of replies. */
-static int call_manager(const char *method, const char *unit, reply_handler handler, void *userdata) {
+static int call_manager(const struct call *call, reply_handler handler, void *userdata) {
         int fd, r;
 
         fd = connect_manager();
         if (fd < 0)
                 return fd;
 
-        r = send_call(fd, method, unit);
+        r = send_call(fd, call);
         if (r >= 0)
                 r = receive_replies(fd, handler, userdata);
         (void) close(fd);
         return r;
-}
-
-/* "" if there is none */
-static const char *string_of(struct json_object *object, const char *key) {
-        struct json_object *value;
-
-        return json_object_object_get_ex(object, key, &value) && json_object_is_type(value, json_type_string)
-                ? json_object_get_string(value)
-                : "";
 }
 
 static uint64_t number_of(struct json_object *object, const char *key) {
@@ -202,10 +214,13 @@ struct checked_list {
         size_t n;
 };
 
-static int add_checked(struct json_object *parameters, void *userdata) {
+static int add_checked(const char *error, struct json_object *parameters, void *userdata) {
         struct checked_list *list = userdata;
         struct checked *more, *c;
         struct json_object *entry;
+
+        if (error)
+                return check_error(error);
 
         /* The first and the last reply have none */
         if (!json_object_object_get_ex(parameters, "entry", &entry) ||
@@ -237,7 +252,8 @@ int live_update_check(const char *unit, struct checked **checked, size_t *n_chec
         struct checked *all;
         int r;
 
-        r = call_manager(INTERFACE "Check", unit, add_checked, &list);
+        r = call_manager(&(struct call) { .method = INTERFACE "Check", .unit = unit, .more = true },
+                add_checked, &list);
         if (r == -ENOENT)
                 r = -EOPNOTSUPP;
         if (r >= 0 && list.n > 0) {
@@ -269,11 +285,14 @@ static bool is_named(const struct stored_fd *fd, const char *name, bool restored
                 (fd->name[length] == 0 || (!restored && strcmp(fd->name + length, ".next") == 0));
 }
 
-static int note_session(struct json_object *parameters, void *userdata) {
+static int note_session(const char *error, struct json_object *parameters, void *userdata) {
         const char *unit = string_of(parameters, "unit"), *name = string_of(parameters, "name");
         bool restored = strcmp(string_of(parameters, "kind"), "restored") == 0;
         const struct noted_stores *noted = userdata;
         struct unit_store *store = NULL;
+
+        if (error)
+                return check_error(error);
 
         for (size_t i = 0; i < noted->n; i++)
                 if (strcmp(noted->stores[i].unit, unit) == 0)
@@ -301,7 +320,34 @@ static int note_session(struct json_object *parameters, void *userdata) {
 int live_update_note_sessions(struct unit_store *stores, size_t n_stores) {
         struct noted_stores noted = { stores, n_stores };
 
-        return call_manager(INTERFACE "ListSessions", NULL, note_session, &noted) == -ENOMEM ? -ENOMEM : 0;
+        const struct call call = { .method = INTERFACE "ListSessions", .more = true };
+
+        return call_manager(&call, note_session, &noted) == -ENOMEM ? -ENOMEM : 0;
+}
+
+/* What follows from an error. Without one, and where there is no such session, they are offered. */
+static int note_offer(const char *error, struct json_object *parameters, void *userdata) {
+        enum session_offer *offer = userdata;
+
+        if (!error || strcmp(error, INTERFACE "NoSuchSession") == 0)
+                *offer = OFFER_YES;
+        else if (strcmp(error, "org.varlink.service.PermissionDenied") == 0)
+                *offer = OFFER_NOT_TO_PROCESS;
+        else if (strcmp(error, INTERFACE "NotEnabled") == 0)
+                *offer = strcmp(string_of(parameters, "setting"), "FileDescriptorStorePreserve") == 0
+                        ? OFFER_NOT_PRESERVED
+                        : OFFER_NOT_ENABLED;
+        else if (strcmp(error, INTERFACE "NotAService") == 0)
+                *offer = OFFER_NOT_A_SERVICE;
+        return 0;
+}
+
+enum session_offer live_update_session_offer(const char *name) {
+        const struct call call = { .method = INTERFACE "GetSession", .name = name, .kind = "outgoing" };
+        enum session_offer offer = OFFER_NONE;
+
+        (void) call_manager(&call, note_offer, &offer);
+        return offer;
 }
 
 #else
@@ -317,6 +363,11 @@ int live_update_note_sessions(struct unit_store *stores, size_t n_stores) {
         (void) stores;
         (void) n_stores;
         return 0;
+}
+
+enum session_offer live_update_session_offer(const char *name) {
+        (void) name;
+        return OFFER_NONE;
 }
 
 #endif

@@ -37,3 +37,16 @@ void checked_free(struct checked *checked, size_t n);
  * which systemd tells the caller only numbers the sessions are added. Returns 0 or -ENOMEM.
  */
 int live_update_note_sessions(struct unit_store *stores, size_t n_stores);
+
+/* Whether systemd gives this process LUO sessions, and if not, why */
+enum session_offer {
+        OFFER_NONE,           /* it has not this interface, or gives none to who asks */
+        OFFER_NOT_A_SERVICE,  /* the process is in no service */
+        OFFER_NOT_ENABLED,    /* LiveUpdateSessionsMax= */
+        OFFER_NOT_PRESERVED,  /* FileDescriptorStorePreserve= */
+        OFFER_NOT_TO_PROCESS, /* NotifyAccess= */
+        OFFER_YES
+};
+
+/* Asks for the outgoing session of this name, as libluo_store_open_session() does, and makes none. */
+enum session_offer live_update_session_offer(const char *name);

@@ -16,6 +16,7 @@
 #include "errors.h"
 #include "kernel.h"
 #include "luoctl.h"
+#include "manager-live-update.h"
 #include "output.h"
 #include "pass.h"
 #include "session.h"
@@ -97,6 +98,47 @@ int command_session_retrieve(const struct arguments *arguments) {
         return run_with_session(arguments, libluo_session_retrieve);
 }
 
+/* Why libluo_store_open_session() failed: it asks the service manager first, and the device only where that has none */
+static int session_open_failed(const char *name, int error) {
+        static const char *const denied[] = {
+                [OFFER_NONE] = "this process may not open " DEVICE ", and systemd has no sessions for it",
+                [OFFER_NOT_A_SERVICE] =
+                        "this process may not open " DEVICE ", and is in no service of systemd's",
+                [OFFER_NOT_ENABLED] =
+                        "this process may not open " DEVICE ", and the unit has no LiveUpdateSessionsMax=",
+                [OFFER_NOT_PRESERVED] = "this process may not open " DEVICE
+                                        ", and the unit has no FileDescriptorStorePreserve=yes",
+                [OFFER_NOT_TO_PROCESS] =
+                        "NotifyAccess= of the unit keeps this process from asking for sessions",
+                [OFFER_YES] = "this process may not open " DEVICE,
+        };
+        const char *reason = error_reason(CALL_OPEN_SESSION, error);
+        int device_fd, next_fd;
+
+        if (error == -ENODEV)
+                return device_failed(error);
+        if (error == -EACCES)
+                reason = denied[live_update_session_offer(name)];
+        /* The kernels that systemd has sessions on have no limit */
+        if (error == -ENOSPC && live_update_session_offer(name) == OFFER_YES)
+                reason = "the unit has as many sessions as LiveUpdateSessionsMax= permits";
+        if (error == -EBUSY) {
+                device_fd = libluo_device_open(0);
+                if (device_fd == -EBUSY)
+                        return device_failed(device_fd);
+                if (device_fd >= 0) {
+                        next_fd = libluo_session_create(device_fd, name);
+                        if (next_fd == -EEXIST)
+                                reason = "another process has an outgoing session of this name";
+                        if (next_fd >= 0)
+                                (void) close(next_fd);
+                        (void) close(device_fd);
+                }
+        }
+
+        return fail(error, "session \"%s\": %s", name, reason);
+}
+
 /* Becomes the program at this path, with the sessions that there are of a name. Returns an exit status on failure. */
 static int become_program_with_sessions(const struct arguments *arguments, const char *path) {
         const char *name = arguments->operands[0], *names[2];
@@ -111,7 +153,7 @@ static int become_program_with_sessions(const struct arguments *arguments, const
         r = libluo_store_open_session(store, name, 0, DEVICE_TIMEOUT_USEC, &restored_fd, &next_fd);
         libluo_store_free(store);
         if (r < 0)
-                return fail(r, "session \"%s\": %s", name, error_reason(CALL_OPEN_SESSION, r));
+                return session_open_failed(name, r);
 
         (void) snprintf(next_name, sizeof(next_name), "%s.next", name);
         if (restored_fd >= 0) {
@@ -193,6 +235,7 @@ static int open_source(const struct arguments *arguments, const char *name) {
 
 int command_session_preserve(const struct arguments *arguments) {
         const char *name = arguments->n_operands > 1 ? arguments->operands[1] : NULL;
+        const char *reason = NULL;
         libluo_preflight p = {};
         uint64_t token;
         int fd, r;
@@ -219,6 +262,8 @@ int command_session_preserve(const struct arguments *arguments) {
         r = libluo_session_preserve(arguments->session_fd, fd, token);
         if (r == -EOPNOTSUPP)
                 (void) libluo_fd_preflight(fd, &p, sizeof(p));
+        if (r < 0)
+                reason = preserve_reason(fd, r);
         (void) close(fd);
 
         if (r == -EOPNOTSUPP && p.verdict != LIBLUO_VERDICT_FINE && name)
@@ -228,8 +273,7 @@ int command_session_preserve(const struct arguments *arguments) {
                 return fail(r, "cannot preserve file descriptor %i: %s%s", arguments->fd,
                         libluo_verdict_to_string(p.verdict), copy_advice(p.verdict));
         if (r < 0)
-                return fail(
-                        r, "cannot preserve at token %" PRIu64 ": %s", token, error_reason(CALL_PRESERVE, r));
+                return fail(r, "cannot preserve at token %" PRIu64 ": %s", token, reason);
 
         return EXIT_SUCCESS;
 }
