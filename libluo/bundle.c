@@ -180,13 +180,19 @@ static int open_narrow(int fd, int open_flags, bool again) {
 
 /*
  * Others may have a shared file already, and what they have made of it since is theirs, as is the lock of its inode:
- * mode and owner are put back for as long as both are what the kernel gives a file that it brings back for us.
+ * mode and owner are put back for as long as the owner is who retrieves it, and the mode is what the kernel gives a
+ * file that it brings back, or what somebody who then failed has put back before the owner.
  */
-static bool is_as_retrieved(int fd) {
+static bool is_as_retrieved(int fd, const libluo_entry *e) {
+        mode_t mode, wanted = e->mode & ~(mode_t) (S_ISUID | S_ISGID);
         struct stat st;
 
-        return fstat(fd, &st) < 0 ||
-                ((st.st_mode & 07777) == 0777 && st.st_uid == geteuid() && st.st_gid == getegid());
+        if (fstat(fd, &st) < 0)
+                return true;
+
+        mode = st.st_mode & 07777;
+        return (mode == 0777 || ((mode ^ wanted) & ~(mode_t) 0111) == 0) && st.st_uid == geteuid() &&
+                st.st_gid == getegid();
 }
 
 #define TAKE_FLAGS (LIBLUO_TAKE_AGAIN | LIBLUO_TAKE_CHANGE_OWNER)
@@ -250,7 +256,7 @@ LIBLUO_PUBLIC int libluo_bundle_take(libluo_bundle *bundle, size_t i, uint32_t f
                 if (!owner->restored && where == bundle)
                         libluo_internal_free_holes(
                                 file_fd, where->index.holes + owner->first_hole, owner->n_holes);
-                if (where == bundle || is_as_retrieved(file_fd)) {
+                if (where == bundle || is_as_retrieved(file_fd, &owner->public)) {
                         r = libluo_internal_restore_inode(
                                 file_fd, &owner->public, flags & LIBLUO_TAKE_CHANGE_OWNER);
                         if (r < 0)

@@ -113,7 +113,7 @@ int libluo_internal_restore_inode(int fd, const libluo_entry *e, bool change_own
         if ((st.st_mode & 07777) == mode && st.st_uid == e->uid && st.st_gid == e->gid)
                 return 0;
 
-        /* The mode first: who is killed in between leaves less than there should be, never more. */
+        /* The mode first: who is killed in between leaves no rights to others that nobody was to have. */
         if ((st.st_mode & 07777) != (mode & ~special) && fchmod(fd, mode & ~special) < 0)
                 return -EPERM;
 

@@ -510,7 +510,9 @@ int libluo_store_get_sessions(
  * libluo_store_open_session(): LUO sessions for what the process itself is to preserve, as it cannot be stored: from
  * the service manager (LiveUpdateSessionsMax= or LUOSession= of the unit), or else from the device. *ret_restored gets
  * the one that came from the previous system (incoming), or -1, and *ret_next the one that goes to the next (outgoing),
- * which is made where there is none; for the caller to close. The man page says which names there are. flags is 0.
+ * which is made where there is none; for the caller to close: *ret_next only after the kexec if there is no fd store to
+ * keep it. What was restored can be preserved again after libluo_session_finish(). The man page says which names there
+ * are. flags is 0.
  * Where somebody else has the device open, this waits up to busy_timeout_usec microseconds. Returns 0, or
  *   -EACCES      not permitted by the unit (these settings, NotifyAccess=), nor may this process open the device
  *   -EBUSY       the device was in use all that time, or somebody else has a session of this name from the device

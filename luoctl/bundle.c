@@ -198,9 +198,16 @@ static const char *take_reason(int session_fd, const libluo_entry *entry, int er
                 (void) close(other_fd);
         (void) close(fd);
 
-        return r == ETXTBSY        ? "somebody executes the file"
-                : r == EWOULDBLOCK ? "somebody has a lease on the file (F_SETLEASE)"
-                                   : "the file was in use for a moment, try again";
+        switch (r) {
+        case 0:
+                return "the file was in use for a moment, try again";
+        case ETXTBSY:
+                return "somebody executes the file";
+        case EWOULDBLOCK:
+                return "somebody has a lease on the file (F_SETLEASE)";
+        default:
+                return error_reason(CALL_TAKE, error);
+        }
 }
 
 /* Takes the entries that are wanted. fds and names have room for all. Returns 0 or an exit status. */

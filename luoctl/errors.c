@@ -72,7 +72,8 @@ static bool read_meminfo(const char *key, uint64_t *ret) {
                 if (strncmp(line, key, strlen(key)) == 0)
                         found = sscanf(line + strlen(key), "%" SCNu64, ret) == 1;
         (void) fclose(f);
-        *ret *= 1024;
+        if (found)
+                *ret *= 1024;
         return found;
 }
 
