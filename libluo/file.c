@@ -171,6 +171,28 @@ int libluo_internal_open_link(int fd, int open_flags) {
         }
 }
 
+int libluo_internal_open_anew(int fd, int open_flags, bool change_mode) {
+        struct stat st;
+        int other_fd;
+
+        /* Whoever has taken a lease on it (F_SETLEASE) would have us wait */
+        open_flags |= O_NONBLOCK;
+
+        other_fd = libluo_internal_open_link(fd, open_flags);
+        if (other_fd != -EACCES || !change_mode || fstat(fd, &st) < 0 || st.st_uid != geteuid())
+                return other_fd;
+
+        if (fchmod(fd, (st.st_mode & 07777) | 0600) < 0)
+                return -EACCES;
+        other_fd = libluo_internal_open_link(fd, open_flags);
+        if (fchmod(fd, st.st_mode & 07777) < 0) {
+                close_fd(other_fd);
+                return -EACCES;
+        }
+
+        return other_fd;
+}
+
 /* Reads "NAME: N kB" of /proc/meminfo, in bytes. */
 static bool read_meminfo(const char *text, const char *name, uint64_t *ret) {
         const char *line = strstr(text, name);

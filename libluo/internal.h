@@ -205,6 +205,12 @@ int libluo_internal_restore_inode(int fd, const libluo_entry *entry, bool change
 int libluo_internal_open_link(int fd, int open_flags);
 
 /*
+ * The same for a file of memory whose mode may keep an unprivileged owner out, and never waits for a lease. With
+ * change_mode the owner, who may do that, adds rights for a moment: not while others have the file.
+ */
+int libluo_internal_open_anew(int fd, int open_flags, bool change_mode);
+
+/*
  * How much memory preserving a file of memory takes for its holes, and whether there is that much: 0, or -EOVERFLOW.
  * A part of the machine's memory (a 32nd, and 16 MiB) has to be left: filling the last of it would be the end of the
  * machine.

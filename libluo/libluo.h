@@ -447,7 +447,7 @@ int libluo_store_map_data(
  *   -EMSGSIZE, -ESTALE  what is stored has another size, another version
  *   -EROFS     what is stored cannot be written: it is sealed, or was opened for reading
  *   -EINVAL    the name or a flag is not valid, or size is less than four bytes
- *   -EACCES, -EFBIG  as for libluo_memfd_new()
+ *   -EACCES, -EFBIG, -ENOSYS  as for libluo_memfd_new() and libluo_store_put_fd()
  *   -ENOTUNIQ, -EBADF, -ENOTCONN, -ENOBUFS, -ENOMEDIUM, -ETIMEDOUT, -ECOMM, -EAFNOSUPPORT, -EMFILE, -ENFILE, -ENOMEM,
  *   -EPROTO
  */
@@ -459,6 +459,8 @@ int libluo_store_map(libluo_store *store, const char *name, size_t size, uint32_
  * that with LIBLUO_STORE_ADD. fd is borrowed, the service manager gets a reference of its own. name is printable ASCII
  * without ":" and "~", 1 to LIBLUO_STORE_NAME_MAX bytes. It is safe once libluo_store_barrier() has returned 0. Should
  * removing what was replaced fail, that error is returned; the new one is stored then. Returns 0, or
+ *   -EACCES, -EAGAIN, -ENOSYS  a file of memory that is stored already, or any with LIBLUO_STORE_SHARED, cannot be
+ *                opened anew: its mode and owner, or as for libluo_bundle_take(); nothing was changed
  *   -ENOBUFS     the fd store has no room, or the service manager was asked and took nothing (NotifyAccess=); nothing
  *                was changed
  *   -EEXIST      this open file is stored under another name, or foreign, and systemd stores each once: open it anew
@@ -470,8 +472,8 @@ int libluo_store_put_fd(libluo_store *store, const char *name, int fd, uint32_t 
 /*
  * libluo_store_put_data(): stores a copy of size bytes under a name, in a memfd that is sealed against all change, and
  * read from its start. flags are LIBLUO_STORE_ADD or 0. Returns 0, or -EFAULT: data is not size bytes of memory that
- * can be read; -EFBIG: over the process's limit of file sizes; -ENOTCONN, -ENOBUFS, -ENOMEDIUM, -ETIMEDOUT, -ECOMM,
- * -EAFNOSUPPORT, -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO.
+ * can be read; -EFBIG: over the process's limit of file sizes; -EACCES, -ENOSYS, -ENOTCONN, -ENOBUFS, -ENOMEDIUM,
+ * -ETIMEDOUT, -ECOMM, -EAFNOSUPPORT, -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO as for libluo_store_put_fd().
  */
 int libluo_store_put_data(
         libluo_store *store, const char *name, const void *data, size_t size, uint32_t flags);
