@@ -27,6 +27,7 @@ static const struct {
         { CALL_PRESERVE, EBADFD, "the session came from the previous system, and takes nothing any more" },
         { CALL_PRESERVE, EBUSY, "LUO has the file already" },
         { CALL_PRESERVE, EEXIST, "the token is taken in this session" },
+        { CALL_PRESERVE, EOPNOTSUPP, "the kernel cannot preserve this file" },
         { CALL_RETRIEVE_FD, EBADFD,
                 "the session goes into the next system, and has nothing from the previous one" },
         { CALL_RETRIEVE_FD, EIO, "the kernel could not restore the file" },
@@ -55,6 +56,9 @@ static const struct {
         { CALL_COPY, EFBIG, "it is over the limit of file sizes (LimitFSIZE=)" },
         { CALL_OPEN_SESSION, ENOSPC, "the kernel has no room for another session" },
         { CALL_OPEN_SESSION, EINVAL, "the name is not valid" },
+        { CALL_OPEN_SESSION, ENOBUFS,
+                "the service manager does not take the session into the fd store: FileDescriptorStoreMax= of the unit "
+                "is too low, or NotifyAccess= keeps this process from it" },
         { CALL_STORE, EEXIST, "this open file is stored under another name" },
         { CALL_STORE, EISNAM, "what is stored under this name is not data that can be read" },
         { CALL_STORE, ENOENT, "nothing is stored under this name" },
