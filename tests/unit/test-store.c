@@ -1529,6 +1529,7 @@ static void with_noexec(const char *value) {
         if (pid == 0) {
                 libluo_store *store;
                 struct mapped *m;
+                char name[251];
                 void *p = NULL;
 
                 fd = open("/proc/sys/vm/memfd_noexec", O_WRONLY | O_CLOEXEC);
@@ -1540,6 +1541,15 @@ static void with_noexec(const char *value) {
                 close_fd(fd);
 
                 CHECK(strcmp(value, "2") != 0 || memfd_create("x", MFD_CLOEXEC | MFD_EXEC_VALUE) < 0);
+                memset(name, 'x', sizeof(name));
+                name[250] = 0;
+                CHECK_EQUAL(libluo_memfd_new(name, 0, 0), -EINVAL);
+                CHECK_EQUAL(libluo_memfd_new(name, 0, LIBLUO_MEMFD_SEALABLE), -EINVAL);
+                name[249] = 0;
+                fd = libluo_memfd_new(name, 0, 0);
+                CHECK(fd >= 0);
+                close_fd(fd);
+
                 start_manager();
                 give_room("16");
                 store = open_store();
