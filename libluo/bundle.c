@@ -155,18 +155,21 @@ static int find_owner(
 /*
  * Others may have a shared file already, and what they have made of it since is theirs, as is the lock of its inode:
  * mode and owner are put back for as long as the owner is who retrieves it, and the mode is what the kernel gives a
- * file that it brings back, or what somebody who then failed has put back before the owner.
+ * file that it brings back, or what somebody has put back who then failed at the owner.
  */
 static bool is_as_retrieved(int fd, const libluo_entry *e) {
-        mode_t mode, wanted = e->mode & ~(mode_t) (S_ISUID | S_ISGID);
+        mode_t mode, wanted = e->mode & ~(mode_t) (S_ISUID | S_ISGID),
+                     fixed = libluo_internal_x_bits_are_fixed(fd) ? 0111 : 0;
         struct stat st;
 
         if (fstat(fd, &st) < 0)
                 return true;
+        if (st.st_uid != geteuid() || st.st_gid != getegid())
+                return false;
 
         mode = st.st_mode & 07777;
-        return (mode == 0777 || ((mode ^ wanted) & ~(mode_t) 0111) == 0) && st.st_uid == geteuid() &&
-                st.st_gid == getegid();
+        return mode == 0777 ||
+                (((mode ^ wanted) & ~fixed) == 0 && (st.st_uid != e->uid || st.st_gid != e->gid));
 }
 
 #define TAKE_FLAGS (LIBLUO_TAKE_AGAIN | LIBLUO_TAKE_CHANGE_OWNER)
