@@ -153,46 +153,23 @@ static int find_owner(
 }
 
 /*
- * Opens a file anew, for less than all access. Its mode may have been restored already, and keep an unprivileged
- * owner out, who may change it. But not for a moment while others have the file.
- */
-static int open_narrow(int fd, int open_flags, bool again) {
-        struct stat st;
-        int other_fd;
-
-        /* Whoever has taken a lease on a shared file (F_SETLEASE) would have us wait. */
-        open_flags |= O_NONBLOCK;
-
-        other_fd = libluo_internal_open_link(fd, open_flags);
-        if (other_fd != -EACCES || again || fstat(fd, &st) < 0)
-                return other_fd;
-
-        if (fchmod(fd, (st.st_mode & 07777) | 0600) < 0)
-                return -EACCES;
-        other_fd = libluo_internal_open_link(fd, open_flags);
-        if (fchmod(fd, st.st_mode & 07777) < 0) {
-                close_fd(other_fd);
-                return -EACCES;
-        }
-
-        return other_fd;
-}
-
-/*
  * Others may have a shared file already, and what they have made of it since is theirs, as is the lock of its inode:
  * mode and owner are put back for as long as the owner is who retrieves it, and the mode is what the kernel gives a
- * file that it brings back, or what somebody who then failed has put back before the owner.
+ * file that it brings back, or what somebody has put back who then failed at the owner.
  */
 static bool is_as_retrieved(int fd, const libluo_entry *e) {
-        mode_t mode, wanted = e->mode & ~(mode_t) (S_ISUID | S_ISGID);
+        mode_t mode, wanted = e->mode & ~(mode_t) (S_ISUID | S_ISGID),
+                     fixed = libluo_internal_x_bits_are_fixed(fd) ? 0111 : 0;
         struct stat st;
 
         if (fstat(fd, &st) < 0)
                 return true;
+        if (st.st_uid != geteuid() || st.st_gid != getegid())
+                return false;
 
         mode = st.st_mode & 07777;
-        return (mode == 0777 || ((mode ^ wanted) & ~(mode_t) 0111) == 0) && st.st_uid == geteuid() &&
-                st.st_gid == getegid();
+        return mode == 0777 ||
+                (((mode ^ wanted) & ~fixed) == 0 && (st.st_uid != e->uid || st.st_gid != e->gid));
 }
 
 #define TAKE_FLAGS (LIBLUO_TAKE_AGAIN | LIBLUO_TAKE_CHANGE_OWNER)
@@ -226,7 +203,7 @@ LIBLUO_PUBLIC int libluo_bundle_take(libluo_bundle *bundle, size_t i, uint32_t f
         narrow = (e->open_flags & O_ACCMODE) != O_RDWR ||
                 e->flags & (LIBLUO_ENTRY_DUPLICATE | LIBLUO_ENTRY_SHARED);
         if (narrow) {
-                fd = open_narrow(file_fd, e->open_flags & O_ACCMODE, again);
+                fd = libluo_internal_open_anew(file_fd, e->open_flags & O_ACCMODE, /* change_mode= */ !again);
                 if (fd == -EAGAIN && (e->open_flags & (O_ACCMODE | O_APPEND)) == O_RDWR) {
                         /* Nobody is to keep it from who had all access: but for the offset the kernel's is as good. */
                         fd = file_fd;

@@ -25,7 +25,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case EAFNOSUPPORT:
                 return "the service manager's socket ($NOTIFY_SOCKET) cannot be used here";
         case EBADF:
-                return "the file descriptor is not open";
+                return "the file descriptor is open neither for reading nor for writing";
         case EBADFD:
                 return "the session has the wrong direction (outgoing ones preserve, incoming ones retrieve)";
         case EBADMSG:
@@ -35,7 +35,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case EBUSY:
                 return "it is in use already";
         case ECOMM:
-                return "the service manager's socket does not take the message";
+                return "talking to the service manager failed";
         case EEXIST:
                 return "it is there already";
         case EFAULT:
@@ -47,7 +47,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case EIO:
                 return "the kernel cannot restore what its predecessor left";
         case EISNAM:
-                return "what is stored under this name is not data that can be read";
+                return "what is stored under this name is not of the kind that is asked for";
         case ELOOP:
                 return "a bundle that others share cannot refer to a further one";
         case EMEDIUMTYPE:
@@ -58,7 +58,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case ENAMETOOLONG:
                 return "the session name is too long";
         case ENOBUFS:
-                return "the fd store has no room for it; raise FileDescriptorStoreMax= of the unit";
+                return "the service manager does not take it into the fd store";
         case ENODATA:
                 return "the file could not be preserved by the previous system";
         case ENODEV:
@@ -71,7 +71,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
                 return "the service manager says of no fd store ($FDSTORE is not set); "
                        "set FileDescriptorStoreMax= of the unit";
         case ENOMEM:
-                return "out of memory";
+                return "there is no memory for it";
         case ENOSPC:
                 return "there is no room for it";
         case ENOSYS:
@@ -79,7 +79,7 @@ LIBLUO_PUBLIC const char *libluo_strerror(int error) {
         case ENOTCONN:
                 return "there is no service manager to talk to ($NOTIFY_SOCKET is not set)";
         case EOPNOTSUPP:
-                return "the kernel cannot preserve this file";
+                return "the kernel's LUO does not support this file";
         case EMSGSIZE:
                 return "what is stored under this name has another size";
         case ENOTUNIQ:

@@ -94,47 +94,55 @@ int libluo_internal_describe_fd(int fd, libluo_entry *e, struct stat *ret_stat) 
         return 0;
 }
 
+bool libluo_internal_x_bits_are_fixed(int fd) {
+        int seals = fcntl(fd, F_GET_SEALS);
+
+        return seals >= 0 && seals & F_SEAL_EXEC_VALUE;
+}
+
 int libluo_internal_restore_inode(int fd, const libluo_entry *e, bool change_owner) {
-        mode_t mode, fixed = 0, special = e->mode & (S_ISUID | S_ISGID);
+        mode_t mode, first, fixed = 0, special = e->mode & (S_ISUID | S_ISGID);
         struct stat st;
-        int seals;
 
         if (fstat(fd, &st) < 0)
                 return -EPERM;
         if (!S_ISREG(st.st_mode)) /* no inode of its own */
                 return 0;
 
-        /* With F_SEAL_EXEC the x bits stay what they are, and the kernel makes restored files with all of them set. */
-        seals = fcntl(fd, F_GET_SEALS);
-        if (seals >= 0 && (seals & F_SEAL_EXEC_VALUE))
+        if (libluo_internal_x_bits_are_fixed(fd))
                 fixed = 0111;
         mode = (e->mode & ~fixed) | (st.st_mode & fixed);
 
         if ((st.st_mode & 07777) == mode && st.st_uid == e->uid && st.st_gid == e->gid)
                 return 0;
 
+        first = mode & ~special;
+        /*
+         * As long as it has another group, members of the old one are others, and members of the new one were: both get
+         * what both had. So a further take changes nothing.
+         */
+        if (change_owner && st.st_gid != e->gid) {
+                mode_t both = mode >> 3 & mode & 0007;
+
+                first = (mode & 0700) | both << 3 | both;
+                first = (first & ~fixed) | (st.st_mode & fixed);
+        }
+
         /* The mode first: who is killed in between leaves no rights to others that nobody was to have. */
-        if ((st.st_mode & 07777) != (mode & ~special) && fchmod(fd, mode & ~special) < 0)
+        if ((st.st_mode & 07777) != first && fchmod(fd, first) < 0)
                 return -EPERM;
 
         if ((st.st_uid != e->uid || st.st_gid != e->gid) && fchown(fd, e->uid, e->gid) < 0) {
                 if (!change_owner)
                         return -EPERM;
 
-                special = 0;
-
-                /* Members of the old group are others now, members of the new one were: both get what both had. */
-                if (st.st_gid != e->gid && fchown(fd, (uid_t) -1, e->gid) < 0) {
-                        mode_t both = mode >> 3 & mode & 0007;
-
-                        mode = (mode & 0700) | both << 3 | both;
-                        if (fchmod(fd, (mode & ~fixed) | (st.st_mode & fixed)) < 0)
-                                return -EPERM;
-                }
+                mode &= ~special;
+                if (st.st_gid != e->gid && fchown(fd, (uid_t) -1, e->gid) < 0)
+                        mode = first;
         }
 
-        /* Changing the owner clears these bits. */
-        if (special && fchmod(fd, mode) < 0)
+        /* Last what was waiting for the group, and set-user-ID and set-group-ID, which changing the owner clears. */
+        if (mode != first && fchmod(fd, mode) < 0)
                 return -EPERM;
 
         return 0;
@@ -169,6 +177,28 @@ int libluo_internal_open_link(int fd, int open_flags) {
         default:
                 return -EACCES;
         }
+}
+
+int libluo_internal_open_anew(int fd, int open_flags, bool change_mode) {
+        struct stat st;
+        int other_fd;
+
+        /* Whoever has taken a lease on it (F_SETLEASE) would have us wait */
+        open_flags |= O_NONBLOCK;
+
+        other_fd = libluo_internal_open_link(fd, open_flags);
+        if (other_fd != -EACCES || !change_mode || fstat(fd, &st) < 0 || st.st_uid != geteuid())
+                return other_fd;
+
+        if (fchmod(fd, (st.st_mode & 07777) | 0600) < 0)
+                return -EACCES;
+        other_fd = libluo_internal_open_link(fd, open_flags);
+        if (fchmod(fd, st.st_mode & 07777) < 0) {
+                close_fd(other_fd);
+                return -EACCES;
+        }
+
+        return other_fd;
 }
 
 /* Reads "NAME: N kB" of /proc/meminfo, in bytes. */

@@ -191,6 +191,9 @@ int libluo_internal_read_link(int fd, char *ret_target, size_t size);
  */
 int libluo_internal_describe_fd(int fd, libluo_entry *ret_entry, struct stat *ret_stat);
 
+/* With F_SEAL_EXEC the x bits stay what they are, and the kernel makes restored files with all of them set. */
+bool libluo_internal_x_bits_are_fixed(int fd);
+
 /*
  * Gives a file its owner and mode back. fd has to be open for writing. With change_owner a file that cannot be given
  * back to its owner is this process's, with a mode that lets nobody in who was kept out. Returns 0 or -EPERM.
@@ -203,6 +206,12 @@ int libluo_internal_restore_inode(int fd, const libluo_entry *entry, bool change
  * Returns an fd, or that, -EACCES, -ENOSYS, -ENOMEM, -EMFILE, -ENFILE.
  */
 int libluo_internal_open_link(int fd, int open_flags);
+
+/*
+ * The same for a file of memory whose mode may keep an unprivileged owner out, and never waits for a lease. With
+ * change_mode the owner, who may do that, adds rights for a moment: not while others have the file.
+ */
+int libluo_internal_open_anew(int fd, int open_flags, bool change_mode);
 
 /*
  * How much memory preserving a file of memory takes for its holes, and whether there is that much: 0, or -EOVERFLOW.

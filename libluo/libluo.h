@@ -95,7 +95,10 @@ int libluo_device_probe(int device_fd, uint64_t *ret_features);
 
 /* ----------------------------------------------------------------------------------------------- sessions ---- */
 
-/* libluo_session_name_is_valid(): 1 if LUO takes the name for a session, 0 if not (NULL, empty, too long). */
+/*
+ * libluo_session_name_is_valid(): 1 if LUO takes the name for a session, 0 if not (NULL, empty, too long). What later
+ * kernels may refuse besides is not known here.
+ */
 int libluo_session_name_is_valid(const char *name);
 
 /*
@@ -130,7 +133,7 @@ int libluo_session_preserve(int session_fd, int fd, uint64_t token);
  * libluo_session_retrieve_fd(): takes the file preserved under a token out of an incoming session. The first retrieve
  * charges the memory to the control group of the calling process: what does not fit into its limit is lost. A memfd
  * comes back with content, size, seals and offset; open for reading and writing, with mode 0777, and owned by who
- * retrieves it first. Returns the file descriptor, or
+ * retrieves it first. Each retrieve of a token gives the same open file. Returns the file descriptor, or
  *   -ENOENT      the session has no such token
  *   -EIO         the kernel could not restore the file (all later tries give the same)
  *   -EOPNOTSUPP  the file was preserved with a seal that this kernel's LUO does not know
@@ -261,9 +264,13 @@ size_t libluo_bundle_count(const libluo_bundle *bundle);
  */
 int libluo_bundle_get(const libluo_bundle *bundle, size_t i, libluo_entry *ret_entry, size_t entry_size);
 
-/* Flags of libluo_bundle_take() and libluo_bundle_take_all(). */
-#define LIBLUO_TAKE_AGAIN (UINT32_C(1) << 0) /* the entry was taken before, perhaps by another process */
-#define LIBLUO_TAKE_CHANGE_OWNER (UINT32_C(1) << 1) /* make it mine where its owner cannot be restored */
+/*
+ * Flags of libluo_bundle_take() and libluo_bundle_take_all(). With the first, for what was taken before, perhaps by
+ * another process, nothing of the file is changed or waited for. With the second a file whose owner cannot be restored
+ * becomes the caller's, with a mode that lets nobody in who was kept out.
+ */
+#define LIBLUO_TAKE_AGAIN (UINT32_C(1) << 0)
+#define LIBLUO_TAKE_CHANGE_OWNER (UINT32_C(1) << 1)
 
 /*
  * libluo_bundle_take(): retrieves entry i of an opened bundle, with the access mode, append flag, offset, mode and
@@ -275,7 +282,8 @@ int libluo_bundle_get(const libluo_bundle *bundle, size_t i, libluo_entry *ret_e
  *   -ENOLINK  the entry is in a shared session, and libluo_bundle_set_shared() was not called
  *   -EPERM    this process may not restore owner or mode
  *   -EACCES   the file's mode keeps this process from opening it with the access mode it had
- *   -EAGAIN   somebody has a lease on the file (F_SETLEASE), or executes it; it is there for another try
+ *   -EAGAIN   the entry had not all access, and somebody has a lease on the file (F_SETLEASE), or executes it; it is
+ *             there for another try
  */
 int libluo_bundle_take(libluo_bundle *bundle, size_t i, uint32_t flags);
 
@@ -326,9 +334,10 @@ typedef struct libluo_preflight {
 
 /*
  * libluo_fd_preflight(): would LUO preserve this file, and if not, why? Needs neither device nor session nor
- * privileges, and changes nothing but the times of the file. Fills preflight_size bytes of *ret_preflight; pass
- * sizeof(libluo_preflight). That it was retrieved from a session that is not finished cannot be seen, and is not
- * reported. Returns 0, also when the verdict is bad, or -EBADF, -EINVAL, -EMFILE, -ENFILE, -EPROTO.
+ * privileges, and changes nothing but the times of the file; who has a lease on it (F_SETLEASE) by another open file
+ * loses that. Fills preflight_size bytes of *ret_preflight; pass sizeof(libluo_preflight). That it was retrieved from a
+ * session that is not finished cannot be seen, and is not reported. Returns 0, also when the verdict is bad, or -EBADF,
+ * -EINVAL, -EMFILE, -ENFILE, -EPROTO.
  */
 int libluo_fd_preflight(int fd, libluo_preflight *ret_preflight, size_t preflight_size);
 
@@ -447,7 +456,7 @@ int libluo_store_map_data(
  *   -EMSGSIZE, -ESTALE  what is stored has another size, another version
  *   -EROFS     what is stored cannot be written: it is sealed, or was opened for reading
  *   -EINVAL    the name or a flag is not valid, or size is less than four bytes
- *   -EACCES, -EFBIG  as for libluo_memfd_new()
+ *   -EACCES, -EFBIG, -ENOSYS  as for libluo_memfd_new() and libluo_store_put_fd()
  *   -ENOTUNIQ, -EBADF, -ENOTCONN, -ENOBUFS, -ENOMEDIUM, -ETIMEDOUT, -ECOMM, -EAFNOSUPPORT, -EMFILE, -ENFILE, -ENOMEM,
  *   -EPROTO
  */
@@ -459,6 +468,8 @@ int libluo_store_map(libluo_store *store, const char *name, size_t size, uint32_
  * that with LIBLUO_STORE_ADD. fd is borrowed, the service manager gets a reference of its own. name is printable ASCII
  * without ":" and "~", 1 to LIBLUO_STORE_NAME_MAX bytes. It is safe once libluo_store_barrier() has returned 0. Should
  * removing what was replaced fail, that error is returned; the new one is stored then. Returns 0, or
+ *   -EACCES, -EAGAIN, -ENOSYS  a file of memory that is stored already, or any with LIBLUO_STORE_SHARED, cannot be
+ *                opened anew: its mode and owner, or as for libluo_bundle_take(); nothing was changed
  *   -ENOBUFS     the fd store has no room, or the service manager was asked and took nothing (NotifyAccess=); nothing
  *                was changed
  *   -EEXIST      this open file is stored under another name, or foreign, and systemd stores each once: open it anew
@@ -470,8 +481,8 @@ int libluo_store_put_fd(libluo_store *store, const char *name, int fd, uint32_t 
 /*
  * libluo_store_put_data(): stores a copy of size bytes under a name, in a memfd that is sealed against all change, and
  * read from its start. flags are LIBLUO_STORE_ADD or 0. Returns 0, or -EFAULT: data is not size bytes of memory that
- * can be read; -EFBIG: over the process's limit of file sizes; -ENOTCONN, -ENOBUFS, -ENOMEDIUM, -ETIMEDOUT, -ECOMM,
- * -EAFNOSUPPORT, -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO.
+ * can be read; -EFBIG: over the process's limit of file sizes; -EACCES, -ENOSYS, -ENOTCONN, -ENOBUFS, -ENOMEDIUM,
+ * -ETIMEDOUT, -ECOMM, -EAFNOSUPPORT, -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO as for libluo_store_put_fd().
  */
 int libluo_store_put_data(
         libluo_store *store, const char *name, const void *data, size_t size, uint32_t flags);

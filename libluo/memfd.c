@@ -13,6 +13,9 @@
 #define MFD_NOEXEC_SEAL_VALUE 0x0008U
 #define MFD_EXEC_VALUE 0x0010U
 
+/* What memfd_create(2) takes; the other ways to such a file take any */
+#define MEMFD_NAME_MAX 249
+
 #define TMPFS_MAGIC_VALUE 0x01021994 /* <linux/magic.h> */
 
 /* A file of tmpfs without a name: for LUO the same as a memfd, but that it cannot be sealed. */
@@ -64,7 +67,7 @@ static int check_file_size(uint64_t size) {
 LIBLUO_PUBLIC int libluo_memfd_new(const char *name, uint64_t size, uint32_t flags) {
         int fd, r;
 
-        if (!name || flags & ~LIBLUO_MEMFD_SEALABLE)
+        if (!name || strnlen(name, MEMFD_NAME_MAX + 1) > MEMFD_NAME_MAX || flags & ~LIBLUO_MEMFD_SEALABLE)
                 return -EINVAL;
 
         r = check_file_size(size);

@@ -18,11 +18,16 @@
  * forbid holes, to allocate what is allocated, which the seals keep so.
  */
 static int is_preserved(int fd, mode_t mode_bits, uint32_t seals) {
-        int own_fd, r, mode = FALLOC_FL_KEEP_SIZE;
+        int own_fd, r, mode = FALLOC_FL_KEEP_SIZE, lease;
         off_t offset;
 
         /* fallocate(2) clears these, for whoever lacks a capability */
         if (mode_bits & (S_ISUID | S_ISGID))
+                return -EAGAIN;
+
+        /* Opening it would break the lease, and the signal that says so may be the end of who holds it */
+        lease = fcntl(fd, F_GETLEASE);
+        if (lease == F_RDLCK || lease == F_WRLCK)
                 return -EAGAIN;
 
         own_fd = libluo_internal_open_link(fd, O_RDWR | O_NONBLOCK);

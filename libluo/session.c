@@ -17,6 +17,13 @@ LIBLUO_PUBLIC int libluo_session_name_is_valid(const char *name) {
         return length > 0 && length <= LIBLUO_SESSION_NAME_MAX;
 }
 
+/* What is no session has one error, and what nobody can use another */
+static int not_a_session(int fd) {
+        int flags = fcntl(fd, F_GETFL);
+
+        return flags >= 0 && flags & O_PATH ? -EBADF : -EMEDIUMTYPE;
+}
+
 static int open_session(int device_fd, unsigned long request, const char *name) {
         struct kernel_luo_session argument = {
                 .size = sizeof(argument),
@@ -88,7 +95,7 @@ int libluo_internal_session_is_outgoing(int session_fd) {
         if (r < 0)
                 return r;
         if (r == 0)
-                return -EMEDIUMTYPE;
+                return not_a_session(session_fd);
 
         r = libluo_internal_ioctl(session_fd, KERNEL_LUO_PRESERVE_FD, &argument);
         return r != -EINVAL;
@@ -217,17 +224,13 @@ static int get_name(int fd, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]) {
 }
 
 LIBLUO_PUBLIC int libluo_session_get_name(int fd, char ret_name[LIBLUO_SESSION_NAME_MAX + 1]) {
-        int flags, r;
+        int r;
 
         if (!ret_name)
                 return -EINVAL;
 
         r = get_name(fd, ret_name);
-        if (r != -EMEDIUMTYPE)
-                return r;
-
-        flags = fcntl(fd, F_GETFL);
-        return flags >= 0 && flags & O_PATH ? -EBADF : -EMEDIUMTYPE;
+        return r == -EMEDIUMTYPE ? not_a_session(fd) : r;
 }
 
 LIBLUO_PUBLIC int libluo_fd_is_session(int fd) {

@@ -521,8 +521,8 @@ static uint64_t next_generation(const libluo_store *s, const char *name) {
 }
 
 /*
- * Another open file of a file of memory, with the same access; or a negative errno. The service manager stores an open
- * file once: for a moment it gets this one in addition.
+ * Another open file of a file of memory, with the same access; or a negative errno, -EOPNOTSUPP if it is none. The
+ * service manager stores an open file once: for a moment it gets this one in addition.
  */
 static int open_anew(int fd) {
         off_t offset;
@@ -532,7 +532,8 @@ static int open_anew(int fd) {
                 return -EOPNOTSUPP;
 
         offset = lseek(fd, 0, SEEK_CUR);
-        other_fd = libluo_internal_open_link(fd, (fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND)) | O_NONBLOCK);
+        other_fd = libluo_internal_open_anew(
+                fd, fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND), /* change_mode= */ true);
         if (other_fd >= 0 && offset > 0)
                 (void) lseek(other_fd, offset, SEEK_SET);
         return other_fd;
@@ -544,6 +545,9 @@ static int open_anew(int fd) {
  * cannot be opened anew, and so not stored twice, keeps the other name. Should something fail, the next put goes on
  * from there.
  *
+ * A file of memory has to be opened anew if it is stored already, as it would be removed with the old one; and where
+ * others write to the store, who would not know the other name.
+ *
  * Where others write to the store, there may be nothing to replace, and room for one entry alone: then the last step is
  * what stores it. Otherwise it is there already, and the service manager leaves it as it is.
  */
@@ -552,6 +556,8 @@ static int replace(libluo_store *s, struct store_entry *e, uint32_t flags, bool 
         int r, other_fd;
 
         other_fd = s->shared || generation > 0 ? open_anew(e->fd) : -EOPNOTSUPP;
+        if (other_fd < 0 && other_fd != -EOPNOTSUPP && (s->shared || find_description(s, e->fd)))
+                return other_fd;
         if (other_fd >= 0) {
                 if (generation == 0)
                         generation = 1;

@@ -276,7 +276,6 @@ static int take_and_run(const struct arguments *arguments, libluo_bundle *bundle
 }
 
 int command_bundle_take(const struct arguments *arguments) {
-        struct arguments with_session = *arguments;
         libluo_bundle *bundle;
         char *path;
         int r;
@@ -285,15 +284,12 @@ int command_bundle_take(const struct arguments *arguments) {
         if (r > 0)
                 return r;
 
-        r = session_check(arguments->session_fd, "retrieve");
-        if (r == 0) {
-                /* Out of the way of what is passed: it stays open until all is taken, and ends with this process */
-                with_session.session_fd = fcntl(arguments->session_fd, F_DUPFD_CLOEXEC, FIRST_PASSED_FD);
-                r = with_session.session_fd < 0 ? fail(-errno, "%s", strerror(errno))
-                                                : open_bundle(&with_session, &bundle);
-        }
+        r = open_bundle(arguments, &bundle);
         if (r == 0) {
                 r = check_wanted(arguments, bundle);
+                /* It ends with this process, if nothing that is passed gets its number before */
+                if (r == 0 && fcntl(arguments->session_fd, F_SETFD, FD_CLOEXEC) < 0)
+                        r = fail(-errno, "%s", strerror(errno));
                 if (r == 0)
                         r = take_and_run(arguments, bundle, path);
                 libluo_bundle_free(bundle);

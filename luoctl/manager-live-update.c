@@ -28,7 +28,14 @@
 /* For all of them: systemd's child that looks at files gives up after a minute */
 #define TIMEOUT_SEC 90
 
-static int connect_manager(void) {
+struct call {
+        const char *method;
+        const char *unit, *name, *kind; /* parameters, or NULL */
+        bool more;                      /* it has any number of replies */
+        bool of_caller;                 /* libluo has asked the same, for this process */
+};
+
+static int connect_manager(const struct call *c) {
         const char *path = secure_getenv("LIBLUO_MANAGER_SOCKET");
         const struct timeval limit = { .tv_sec = TIMEOUT_SEC };
         struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -36,7 +43,7 @@ static int connect_manager(void) {
 
         if (!path || !*path) {
                 /* Who asks another systemd is not to hear of this one */
-                if (getenv("DBUS_SYSTEM_BUS_ADDRESS"))
+                if (!c->of_caller && getenv("DBUS_SYSTEM_BUS_ADDRESS"))
                         return -EOPNOTSUPP;
                 path = MANAGER_SOCKET;
         }
@@ -56,12 +63,6 @@ static int connect_manager(void) {
 
         return fd;
 }
-
-struct call {
-        const char *method;
-        const char *unit, *name, *kind; /* parameters, or NULL */
-        bool more;                      /* it has any number of replies */
-};
 
 static void add_parameter(struct json_object *parameters, const char *key, const char *value) {
         if (value)
@@ -189,7 +190,7 @@ static int receive_replies(int fd, reply_handler handler, void *userdata) {
 static int call_manager(const struct call *call, reply_handler handler, void *userdata) {
         int fd, r;
 
-        fd = connect_manager();
+        fd = connect_manager(call);
         if (fd < 0)
                 return fd;
 
@@ -343,7 +344,12 @@ static int note_offer(const char *error, struct json_object *parameters, void *u
 }
 
 enum session_offer live_update_session_offer(const char *name) {
-        const struct call call = { .method = INTERFACE "GetSession", .name = name, .kind = "outgoing" };
+        const struct call call = {
+                .method = INTERFACE "GetSession",
+                .name = name,
+                .kind = "outgoing",
+                .of_caller = true,
+        };
         enum session_offer offer = OFFER_NONE;
 
         (void) call_manager(&call, note_offer, &offer);

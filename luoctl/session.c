@@ -119,9 +119,10 @@ static int session_open_failed(const char *name, int error) {
                 return device_failed(error);
         if (error == -EACCES)
                 reason = denied[live_update_session_offer(name)];
-        /* The kernels that systemd has sessions on have no limit */
+        /* The kernels that systemd has sessions on have no limit, but systemd has one for what was removed */
         if (error == -ENOSPC && live_update_session_offer(name) == OFFER_YES)
-                reason = "the unit has as many sessions as LiveUpdateSessionsMax= permits";
+                reason = "the unit has as many sessions as LiveUpdateSessionsMax= permits, "
+                         "or too many that were removed are still open";
         if (error == -EBUSY) {
                 device_fd = libluo_device_open(0);
                 if (device_fd == -EBUSY)
@@ -146,6 +147,11 @@ static int become_program_with_sessions(const struct arguments *arguments, const
         int restored_fd, next_fd, fds[2], r;
         libluo_store *store;
         size_t n = 0;
+
+        /* What a script was passed is for what it runs, too: there may be the session that is asked for */
+        r = pass_check();
+        if (r > 0)
+                return r;
 
         r = libluo_store_open(LIBLUO_STORE_KEEP_ENVIRONMENT | LIBLUO_STORE_SHARED, &store);
         if (r < 0)

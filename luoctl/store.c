@@ -226,11 +226,14 @@ static bool get_size(int fd, uint64_t *ret) {
 
 static const char *entry_type(int fd) {
         libluo_preflight p;
-        struct stat st;
+        struct statx sx;
 
         if (libluo_fd_preflight(fd, &p, sizeof(p)) >= 0 && p.verdict == LIBLUO_VERDICT_SESSION)
                 return "LUO session";
-        return fstat(fd, &st) < 0 ? "other" : file_type(st.st_mode);
+        /* What the kernel has, without asking a server (NFS, FUSE) that may not answer */
+        return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &sx) < 0
+                ? "other"
+                : file_type(sx.stx_mode);
 }
 
 static void print_json(const libluo_store *store) {

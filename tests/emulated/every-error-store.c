@@ -2,7 +2,11 @@
 
 /* Every documented error of the preflight and of a service's store */
 
+#include <fcntl.h>
+#include <signal.h>
+
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "every-error.h"
 #include "manager.h"
@@ -32,10 +36,44 @@ RUN(memfd_new_nothing) {
         return TRY(libluo_memfd_new(NULL, 0, 0));
 }
 
-enum manager { NO_MANAGER, MANAGER, VSOCK, NOBODY, NO_ROOM, NO_STORE };
+/* SHARED: there is a service manager that answers, too */
+enum manager { NO_MANAGER, MANAGER, VSOCK, NOBODY, NO_ROOM, NO_STORE, SHARED };
+
+/* Keeps file descriptors, but of barriers, until the next message without one: like a service manager with room */
+static pid_t start_keeper(int manager_fd) {
+        pid_t pid = fork();
+        int kept[16];
+        size_t n = 0;
+
+        REQUIRE(pid >= 0);
+        while (pid == 0) {
+                union {
+                        struct cmsghdr header;
+                        uint8_t buffer[CMSG_SPACE(sizeof(int))];
+                } control;
+                char text[512] = "";
+                struct iovec iov = { .iov_base = text, .iov_len = sizeof(text) };
+                struct msghdr message = {
+                        .msg_iov = &iov,
+                        .msg_iovlen = 1,
+                        .msg_control = &control,
+                        .msg_controllen = sizeof(control),
+                };
+
+                REQUIRE(recvmsg(manager_fd, &message, MSG_CMSG_CLOEXEC) >= 0 && n < ELEMENTS(kept));
+                if (CMSG_FIRSTHDR(&message))
+                        memcpy(kept + n++, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(int));
+                if (strncmp(text, "BARRIER=1", strlen("BARRIER=1")) == 0)
+                        close_fd(kept[--n]);
+                else if (!CMSG_FIRSTHDR(&message))
+                        while (n > 0)
+                                close_fd(kept[--n]);
+        }
+        return pid;
+}
 
 /* A store with this file descriptor in it */
-static libluo_store *open_store(int fd) {
+static libluo_store *open_store(int fd, uint32_t flags) {
         libluo_store *store = NULL;
         char pid[32];
 
@@ -43,7 +81,7 @@ static libluo_store *open_store(int fd) {
         (void) snprintf(pid, sizeof(pid), "%i", (int) getpid());
         REQUIRE(setenv("LISTEN_PID", pid, 1) == 0 && setenv("LISTEN_FDS", "1", 1) == 0 &&
                 setenv("LISTEN_FDNAMES", "passed", 1) == 0);
-        REQUIRE(libluo_store_open(0, &store) == 0);
+        REQUIRE(libluo_store_open(flags, &store) == 0);
         return store;
 }
 
@@ -51,6 +89,7 @@ enum store_step {
         PUT,
         PUT_SAME,
         PUT_ONE_OF_TWO,
+        PUT_FILE_OF_TWO,
         PUT_BAD_NAME,
         PUT_NOTHING,
         PUT_PATH,
@@ -100,8 +139,8 @@ static int run_store_step(libluo_store *store, enum store_step step) {
         size_t size;
         void *data;
 
-        if (step == PUT_ONE_OF_TWO || step == GET_TWO || step == GET_DATA_TWO || step == MAP_TWO ||
-                step == MAP_DATA_TWO)
+        if (step == PUT_ONE_OF_TWO || step == PUT_FILE_OF_TWO || step == GET_TWO || step == GET_DATA_TWO ||
+                step == MAP_TWO || step == MAP_DATA_TWO)
                 REQUIRE(libluo_store_put_fd(store, "passed", have.other_fd, LIBLUO_STORE_ADD) == 0);
 
         switch (step) {
@@ -111,6 +150,8 @@ static int run_store_step(libluo_store *store, enum store_step step) {
                 return libluo_store_put_fd(store, "name", have.file_fd, 0);
         case PUT_ONE_OF_TWO:
                 return libluo_store_put_fd(store, "passed", have.pipe_fd, 0);
+        case PUT_FILE_OF_TWO: /* it is what was passed */
+                return libluo_store_put_fd(store, "passed", PASSED, 0);
         case GET_ENTRY_NONE:
                 return libluo_store_get_entry(store, 1, &entry, sizeof(entry));
         case MAP:
@@ -202,10 +243,11 @@ static int run_store_step(libluo_store *store, enum store_step step) {
 static int use_store(const struct error_case *c, enum manager manager, enum store_step step, int passed_fd) {
         int manager_fd = -1, r;
         libluo_store *store;
+        pid_t keeper = 0;
 
         REQUIRE((manager == NO_STORE ? unsetenv("FDSTORE")
                                      : setenv("FDSTORE", manager == NO_ROOM ? "1" : "16", 1)) == 0);
-        if (manager == MANAGER || manager == NO_ROOM || manager == NO_STORE)
+        if (manager == MANAGER || manager == NO_ROOM || manager == NO_STORE || manager == SHARED)
                 manager_fd = start_manager();
         else if (manager == NO_MANAGER)
                 REQUIRE(unsetenv("NOTIFY_SOCKET") == 0);
@@ -214,7 +256,9 @@ static int use_store(const struct error_case *c, enum manager manager, enum stor
 
         /* Not that of a systemd which this may be run under */
         REQUIRE(setenv("LIBLUO_MANAGER_SOCKET", "/nowhere/at/all", 1) == 0);
-        store = open_store(passed_fd);
+        if (manager == SHARED)
+                keeper = start_keeper(manager_fd);
+        store = open_store(passed_fd, manager == SHARED ? LIBLUO_STORE_SHARED : 0);
         if (c->object == CLOSED)
                 (void) close(PASSED);
 
@@ -223,6 +267,8 @@ static int use_store(const struct error_case *c, enum manager manager, enum stor
         if (c->object == CLOSED)
                 REQUIRE(dup2(have.pipe_fd, PASSED) == PASSED);
         libluo_store_free(store);
+        if (keeper > 0)
+                REQUIRE(kill(keeper, SIGKILL) == 0 && waitpid(keeper, NULL, 0) == keeper);
         close_fd(manager_fd);
         /* Nothing else may come to be where file descriptors are passed */
         REQUIRE(dup2(have.pipe_fd, PASSED) == PASSED);
@@ -265,6 +311,10 @@ STORE(get_entry_none, MANAGER, GET_ENTRY_NONE, have.file_fd)
 STORE(put_one_of_two, MANAGER, PUT_ONE_OF_TWO, have.pipe_fd)
 STORE(barrier_fd_null, MANAGER, BARRIER_FD_NULL, have.file_fd)
 
+STORE(put_of_two, MANAGER, PUT_FILE_OF_TWO, have.file_fd)
+STORE(put_data_shared, SHARED, PUT_DATA, have.file_fd)
+STORE(map_shared, SHARED, MAP, have.file_fd)
+
 static int use_another(const struct error_case *c, enum store_step step, int passed_fd) {
         int r = use_store(c, MANAGER, step, passed_fd);
 
@@ -274,6 +324,15 @@ static int use_another(const struct error_case *c, enum store_step step, int pas
 
 RUN(store_map_read_only) {
         return use_another(c, MAP_PASSED, reopen(have.file_fd, O_RDONLY));
+}
+
+RUN(store_put_leased) {
+        int file_fd = fresh_file(), fd = reopen(file_fd, O_RDWR);
+
+        close_fd(file_fd);
+        (void) signal(SIGIO, SIG_IGN); /* which tells that somebody waits */
+        REQUIRE(fcntl(fd, F_SETLEASE, F_WRLCK) == 0);
+        return use_another(c, PUT_FILE_OF_TWO, fd);
 }
 
 RUN(store_map_data) {

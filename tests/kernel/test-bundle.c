@@ -88,6 +88,7 @@ static void test_build_shared(void) {
                              *c = new_bundle(c_fd);
 
         CHECK_EQUAL(libluo_bundle_writer_add(a, own_fd, "own", 0), 0);
+        REQUIRE(fchmod(fd, 04600) == 0);
         CHECK_EQUAL(libluo_bundle_writer_add_shared(a, fd, "x", 0, shared), 0);
         CHECK_EQUAL(libluo_bundle_writer_add_shared(b, reopen(fd, O_RDONLY), "y", 0, shared), 0);
         CHECK_EQUAL(libluo_bundle_writer_count(shared), 1);
@@ -304,7 +305,19 @@ static void test_take_shared(void) {
         CHECK(holds(fd, "shared"));
         close_fd(other_fd);
 
-        /* What the one has made of it stays, and it keeps nobody waiting, nor from what had all access */
+        /* What the one has made of it stays, be it a bit more or less than was put back */
+        CHECK_EQUAL(mode_of(fd), 04600);
+        for (size_t i = 0; i < 2; i++) {
+                mode_t mode = i == 0 ? 0700 : 0600;
+
+                CHECK_EQUAL(fchmod(fd, mode), 0);
+                other_fd = libluo_bundle_take(b, 0, 0);
+                CHECK(other_fd >= 0);
+                CHECK_EQUAL(mode_of(fd), mode);
+                close_fd(other_fd);
+        }
+
+        /* And it keeps nobody waiting, nor from what had all access */
         CHECK_EQUAL(fchmod(fd, 0640), 0);
         (void) signal(SIGIO, SIG_IGN); /* which tells that somebody waits */
         REQUIRE(fcntl(fd, F_SETLEASE, F_WRLCK) == 0);
@@ -440,7 +453,7 @@ static void as_user(uid_t uid, void (*run)(libluo_bundle *bundle), libluo_bundle
 }
 
 static void take_as_new_user(libluo_bundle *bundle) {
-        struct stat st;
+        struct stat st, later;
         int fd;
 
         CHECK_EQUAL(libluo_bundle_take(bundle, 0, 0), -EPERM);
@@ -449,6 +462,13 @@ static void take_as_new_user(libluo_bundle *bundle) {
         fd = libluo_bundle_take(bundle, 0, LIBLUO_TAKE_CHANGE_OWNER);
         CHECK(holds(fd, "precious"));
         CHECK(fstat(fd, &st) == 0 && st.st_uid == NEW_USER && (st.st_mode & 07777) == 0744);
+        close_fd(fd);
+
+        /* Nor has anybody more for a moment */
+        (void) usleep(50000);
+        fd = libluo_bundle_take(bundle, 0, LIBLUO_TAKE_CHANGE_OWNER);
+        CHECK(fstat(fd, &later) == 0 && (later.st_mode & 07777) == 0744);
+        CHECK(later.st_ctim.tv_sec == st.st_ctim.tv_sec && later.st_ctim.tv_nsec == st.st_ctim.tv_nsec);
         close_fd(fd);
 
         fd = libluo_bundle_take(bundle, 0, LIBLUO_TAKE_AGAIN);

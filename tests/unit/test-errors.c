@@ -389,6 +389,14 @@ static void test_strerror(void) {
                 for (size_t j = 0; j < i; j++)
                         CHECK(strcmp(libluo_strerror(errors[i]), libluo_strerror(errors[j])) != 0);
         }
+        /* Nor is what is true of one of them, though of most */
+        CHECK(!strstr(libluo_strerror(ENOBUFS), "FileDescriptorStoreMax="));           /* or NotifyAccess= */
+        CHECK(!strstr(libluo_strerror(EISNAM), "read"));                               /* or sealed */
+        CHECK(strcmp(libluo_strerror(EBADF), "the file descriptor is not open") != 0); /* or O_PATH */
+        CHECK(!strstr(libluo_strerror(ECOMM), "socket does not take"));                /* or nobody replies */
+        CHECK(strcmp(libluo_strerror(ENOMEM), "out of memory") != 0); /* or in a table of the kernel's */
+        CHECK(!strstr(libluo_strerror(EOPNOTSUPP), "preserve"));      /* or retrieve */
+
         CHECK_STRING(libluo_strerror(-EXDEV), "unknown error");
         CHECK_STRING(libluo_strerror(INT_MIN), "unknown error");
         CHECK_STRING(libluo_strerror(0), "success");

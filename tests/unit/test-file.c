@@ -196,6 +196,7 @@ static void test_path_only(void) {
 
         for (size_t i = 0; i < ELEMENTS(paths); i++) {
                 char name[LIBLUO_SESSION_NAME_MAX + 1];
+                libluo_bundle_writer *writer;
                 libluo_bundle *bundle;
                 uint32_t unknown;
                 int fd;
@@ -203,6 +204,8 @@ static void test_path_only(void) {
                 fd = open(paths[i], O_PATH | O_CLOEXEC);
                 REQUIRE(fd >= 0);
                 CHECK_EQUAL(libluo_bundle_open_index(fd, 0, &bundle), -EBADF);
+                CHECK_EQUAL(libluo_bundle_open(fd, 0, &bundle), -EBADF);
+                CHECK_EQUAL(libluo_bundle_writer_new(fd, 0, &writer), -EBADF);
                 CHECK_EQUAL(libluo_index_features(fd, NULL, NULL, &unknown), -EBADF);
                 CHECK_EQUAL(libluo_session_get_name(fd, name), -EBADF);
                 CHECK_EQUAL(libluo_fd_is_session(fd), 0); /* asked of what others have open */

@@ -275,6 +275,15 @@ static void test_leased(void) {
         CHECK_EQUAL(p.verdict, LIBLUO_VERDICT_FINE);
         CHECK_EQUAL(p.certain, 0);
         close_fd(leased_fd);
+
+        /* Nor does its holder hear of it who asks by the open file that has it */
+        leased_fd = libluo_internal_open_link(fd, O_RDWR);
+        REQUIRE(leased_fd >= 0 && fcntl(leased_fd, F_SETLEASE, F_WRLCK) == 0);
+        CHECK_EQUAL(libluo_fd_preflight(leased_fd, &p, sizeof(p)), 0);
+        CHECK_EQUAL(p.verdict, LIBLUO_VERDICT_FINE);
+        CHECK_EQUAL(p.certain, 0);
+        CHECK_EQUAL(fcntl(leased_fd, F_GETLEASE), F_WRLCK);
+        close_fd(leased_fd);
         CHECK_EQUAL(libluo_fd_preflight(fd, &p, sizeof(p)), 0);
         CHECK_EQUAL(p.certain, 1);
         close_fd(fd);

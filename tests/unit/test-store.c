@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -1028,6 +1029,131 @@ static void run_shared(void) {
         check_stored(pid, fds[0], "a .");
 }
 
+/* As a user that file modes mean something for; false where there is none (of a user namespace) */
+static bool drop_root(void) {
+        if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0) {
+                printf("# still root: %s\n", strerror(errno));
+                return false;
+        }
+        REQUIRE(prctl(PR_SET_DUMPABLE, 1) == 0); /* its /proc/self is root's otherwise */
+        return geteuid() != 0;
+}
+
+static mode_t mode_of(int fd) {
+        struct stat st;
+
+        REQUIRE(fstat(fd, &st) == 0);
+        return st.st_mode & 07777;
+}
+
+static int put_fd_shared(const char *name, int fd) {
+        libluo_store *store;
+        int r;
+
+        REQUIRE(libluo_store_open(LIBLUO_STORE_SHARED, &store) == 0);
+        r = libluo_store_put_fd(store, name, fd, 0);
+        libluo_store_free(store);
+        return r;
+}
+
+/* What its mode keeps its owner from opening anew is stored, replaced and put again as what does not */
+static void run_put_kept_out(void) {
+        int of_root = memfd_create("x", MFD_CLOEXEC), fds[2], a, b;
+        libluo_store *store;
+        bool is_user;
+        pid_t pid;
+
+        REQUIRE(of_root >= 0 && fchmod(of_root, 0) == 0);
+        is_user = geteuid() == 0 && drop_root();
+        start_manager();
+        give_room("16");
+        REQUIRE(pipe2(fds, O_CLOEXEC) == 0);
+        a = memfd_create("x", MFD_CLOEXEC);
+        b = memfd_create("x", MFD_CLOEXEC);
+        REQUIRE(a >= 0 && b >= 0);
+
+        store = open_store();
+        CHECK_EQUAL(libluo_store_put_fd(store, "several", a, 0), 0);
+        CHECK_EQUAL(libluo_store_put_fd(store, "several", b, LIBLUO_STORE_ADD), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=several", true);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=several", true);
+        REQUIRE(fchmod(b, 0) == 0);
+        CHECK_EQUAL(libluo_store_put_fd(store, "several", b, 0), 0);
+        CHECK_REPLACED("several");
+        check_no_message();
+        CHECK_EQUAL(libluo_store_count(store), 1);
+        CHECK_EQUAL(mode_of(b), 0);
+
+        /* That of another user can be put in the place of another one, but keeps the other name then */
+        if (is_user) {
+                CHECK_EQUAL(libluo_store_put_fd(store, "several", of_root, 0), 0);
+                CHECK_MESSAGE("FDSTORE=1\nFDNAME=several~1", true);
+                CHECK_MESSAGE("FDSTOREREMOVE=1\nFDNAME=several", false);
+                CHECK_EQUAL(libluo_store_put_fd(store, "several", a, LIBLUO_STORE_ADD), 0);
+                CHECK_MESSAGE("FDSTORE=1\nFDNAME=several~1", true);
+                CHECK_EQUAL(libluo_store_put_fd(store, "several", of_root, 0), -EACCES);
+                check_no_message();
+                CHECK_EQUAL(libluo_store_count(store), 2);
+        }
+        libluo_store_free(store);
+
+        /* Where others write to the store: two files of one name, and one of them once more */
+        pid = start_fd_store(4, false, high(dup(fds[1])));
+        REQUIRE(fchmod(a, 0444) == 0 && fchmod(b, 0400) == 0);
+        CHECK_EQUAL(put_fd_shared("secret", a), 0);
+        CHECK_EQUAL(put_fd_shared("secret", b), 0);
+        CHECK_EQUAL(put_fd_shared("secret", b), 0);
+        if (is_user)
+                CHECK_EQUAL(put_fd_shared("secret", of_root), -EACCES);
+        CHECK_EQUAL(mode_of(a), 0444);
+        CHECK_EQUAL(mode_of(b), 0400);
+        check_stored(pid, fds[0], "secret .");
+
+        pid = start_fd_store(4, false, high(dup(fds[1])));
+        REQUIRE(libluo_store_open(LIBLUO_STORE_SHARED, &store) == 0);
+        for (int i = 0; i < 3; i++)
+                CHECK_EQUAL(libluo_store_put_fd(store, "secret", b, 0), 0);
+        check_stored(pid, fds[0], "secret .");
+        libluo_store_free(store);
+}
+
+/* Nor is what somebody has a lease on removed by being put once more */
+static void run_put_leased(void) {
+        libluo_store *store;
+        int fd, other_fd, fds[2];
+        pid_t pid;
+
+        start_manager();
+        give_room("16");
+        REQUIRE(signal(SIGIO, SIG_IGN) != SIG_ERR);
+        REQUIRE(pipe2(fds, O_CLOEXEC) == 0);
+        other_fd = memfd_create("x", MFD_CLOEXEC);
+        fd = libluo_internal_open_link(other_fd, O_RDWR);
+        close_fd(other_fd);
+        other_fd = memfd_create("x", MFD_CLOEXEC);
+        REQUIRE(fd >= 0 && other_fd >= 0 && fcntl(fd, F_SETLEASE, F_WRLCK) == 0);
+
+        store = open_store();
+        CHECK_EQUAL(libluo_store_put_fd(store, "several", fd, 0), 0);
+        CHECK_EQUAL(libluo_store_put_fd(store, "several", other_fd, LIBLUO_STORE_ADD), 0);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=several", true);
+        CHECK_MESSAGE("FDSTORE=1\nFDNAME=several", true);
+        CHECK_EQUAL(libluo_store_put_fd(store, "several", fd, 0), -EAGAIN);
+        check_no_message();
+        CHECK_EQUAL(libluo_store_count(store), 2);
+        libluo_store_free(store);
+
+        pid = start_fd_store(4, false, high(dup(fds[1])));
+        CHECK_EQUAL(put_fd_shared("a", other_fd), 0);
+        CHECK_EQUAL(put_fd_shared("a", fd), -EAGAIN);
+        check_stored(pid, fds[0], "a .");
+        pid = start_fd_store(4, false, high(dup(fds[1])));
+        REQUIRE(fcntl(fd, F_SETLEASE, F_UNLCK) == 0);
+        CHECK_EQUAL(put_fd_shared("a", other_fd), 0);
+        CHECK_EQUAL(put_fd_shared("a", fd), 0);
+        check_stored(pid, fds[0], "a .");
+}
+
 static volatile sig_atomic_t n_signals;
 
 static void on_signal(int number) {
@@ -1286,8 +1412,7 @@ static void run_many_on_their_way(void) {
 
         start_manager();
         store = open_store();
-        if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
-                printf("# still root: %s\n", strerror(errno)); /* of a user namespace: not root for this */
+        (void) drop_root(); /* that of a user namespace is not root for this */
         REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
         limit.rlim_cur = 7; /* less than a socket takes messages */
         REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
@@ -1404,6 +1529,7 @@ static void with_noexec(const char *value) {
         if (pid == 0) {
                 libluo_store *store;
                 struct mapped *m;
+                char name[251];
                 void *p = NULL;
 
                 fd = open("/proc/sys/vm/memfd_noexec", O_WRONLY | O_CLOEXEC);
@@ -1415,6 +1541,15 @@ static void with_noexec(const char *value) {
                 close_fd(fd);
 
                 CHECK(strcmp(value, "2") != 0 || memfd_create("x", MFD_CLOEXEC | MFD_EXEC_VALUE) < 0);
+                memset(name, 'x', sizeof(name));
+                name[250] = 0;
+                CHECK_EQUAL(libluo_memfd_new(name, 0, 0), -EINVAL);
+                CHECK_EQUAL(libluo_memfd_new(name, 0, LIBLUO_MEMFD_SEALABLE), -EINVAL);
+                name[249] = 0;
+                fd = libluo_memfd_new(name, 0, 0);
+                CHECK(fd >= 0);
+                close_fd(fd);
+
                 start_manager();
                 give_room("16");
                 store = open_store();
@@ -1481,6 +1616,8 @@ IN_CHILD(leave_foreign)
 IN_CHILD(leave_foreign_names)
 IN_CHILD(offset)
 IN_CHILD(shared)
+IN_CHILD(put_kept_out)
+IN_CHILD(put_leased)
 IN_CHILD(signals)
 IN_CHILD(several)
 IN_CHILD(crash_at_the_end)
@@ -1519,6 +1656,8 @@ static const struct test_case cases[] = {
         { "foreign entries, whatever their names are", test_leave_foreign_names },
         { "the offset of data", test_offset },
         { "a store that others write to", test_shared },
+        { "putting a file whose mode keeps its owner out", test_put_kept_out },
+        { "putting a file that somebody has a lease on", test_put_leased },
         { "signals", test_signals },
         { "several under one name", test_several },
         { "a crash before the other name is removed", test_crash_at_the_end },
