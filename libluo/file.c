@@ -16,6 +16,8 @@
 
 #define F_DUPFD_QUERY_VALUE 1027 /* F_DUPFD_QUERY of <linux/fcntl.h>, Linux 6.10 */
 
+enum { OPEN_ANEW_TRIES = 16 };
+
 /* What is opened in the same way may be the same. Asks nothing of a file that could block. */
 static bool looks_the_same(int a, int b) {
         char x[256], y[256];
@@ -181,24 +183,37 @@ int libluo_internal_open_link(int fd, int open_flags) {
 
 int libluo_internal_open_anew(int fd, int open_flags, bool change_mode) {
         struct stat st;
+        mode_t mode;
         int other_fd;
 
         /* Whoever has taken a lease on it (F_SETLEASE) would have us wait */
         open_flags |= O_NONBLOCK;
 
-        other_fd = libluo_internal_open_link(fd, open_flags);
-        if (other_fd != -EACCES || !change_mode || fstat(fd, &st) < 0 || st.st_uid != geteuid())
-                return other_fd;
+        /* Other processes may do the same at this time: each may find the mode put back that it has just changed */
+        for (int i = 0; i < OPEN_ANEW_TRIES; i++) {
+                other_fd = libluo_internal_open_link(fd, open_flags);
+                if (other_fd != -EACCES || !change_mode || fstat(fd, &st) < 0 || st.st_uid != geteuid())
+                        return other_fd;
 
-        if (fchmod(fd, (st.st_mode & 07777) | 0600) < 0)
-                return -EACCES;
-        other_fd = libluo_internal_open_link(fd, open_flags);
-        if (fchmod(fd, st.st_mode & 07777) < 0) {
-                close_fd(other_fd);
-                return -EACCES;
+                /* The mode that another one has set for a moment is not to be put back */
+                mode = st.st_mode & 07777;
+                if ((mode & 0600) == 0600)
+                        continue;
+
+                if (fchmod(fd, mode | 0600) < 0)
+                        return -EACCES;
+                other_fd = libluo_internal_open_link(fd, open_flags);
+                /* What somebody has made of it since stays (but for set-group-ID, which this may have cleared) */
+                if (fstat(fd, &st) < 0 ||
+                        ((st.st_mode & 0777) == ((mode | 0600) & 0777) && fchmod(fd, mode) < 0)) {
+                        close_fd(other_fd);
+                        return -EACCES;
+                }
+                if (other_fd != -EACCES)
+                        return other_fd;
         }
 
-        return other_fd;
+        return -EACCES;
 }
 
 /* Reads "NAME: N kB" of /proc/meminfo, in bytes. */
