@@ -16,6 +16,8 @@
 
 #define F_DUPFD_QUERY_VALUE 1027 /* F_DUPFD_QUERY of <linux/fcntl.h>, Linux 6.10 */
 
+enum { OPEN_ANEW_TRIES = 16 };
+
 /* What is opened in the same way may be the same. Asks nothing of a file that could block. */
 static bool looks_the_same(int a, int b) {
         char x[256], y[256];
@@ -101,7 +103,7 @@ bool libluo_internal_x_bits_are_fixed(int fd) {
 }
 
 int libluo_internal_restore_inode(int fd, const libluo_entry *e, bool change_owner) {
-        mode_t mode, first, fixed = 0, special = e->mode & (S_ISUID | S_ISGID);
+        mode_t mode, plain, both, now, fixed = 0, special = e->mode & (S_ISUID | S_ISGID);
         struct stat st;
 
         if (fstat(fd, &st) < 0)
@@ -111,38 +113,38 @@ int libluo_internal_restore_inode(int fd, const libluo_entry *e, bool change_own
 
         if (libluo_internal_x_bits_are_fixed(fd))
                 fixed = 0111;
-        mode = (e->mode & ~fixed) | (st.st_mode & fixed);
+        now = st.st_mode & 07777;
+        mode = (e->mode & ~fixed) | (now & fixed);
 
-        if ((st.st_mode & 07777) == mode && st.st_uid == e->uid && st.st_gid == e->gid)
+        if (now == mode && st.st_uid == e->uid && st.st_gid == e->gid)
                 return 0;
 
-        first = mode & ~special;
+        plain = mode & ~special;
+        /* Members of the old group are others now, members of the new one were: both get what both had. */
+        both = mode >> 3 & mode & 0007;
+        both = (((mode & 0700) | both << 3 | both) & ~fixed) | (now & fixed);
+
         /*
-         * As long as it has another group, members of the old one are others, and members of the new one were: both get
-         * what both had. So a further take changes nothing.
+         * The mode first: who is killed in between leaves no rights to others that nobody was to have. But nobody gets
+         * more for a moment than an earlier take has left, which could not restore the group either.
          */
-        if (change_owner && st.st_gid != e->gid) {
-                mode_t both = mode >> 3 & mode & 0007;
-
-                first = (mode & 0700) | both << 3 | both;
-                first = (first & ~fixed) | (st.st_mode & fixed);
+        if (now != plain && now != both) {
+                if (fchmod(fd, plain) < 0)
+                        return -EPERM;
+                now = plain;
         }
-
-        /* The mode first: who is killed in between leaves no rights to others that nobody was to have. */
-        if ((st.st_mode & 07777) != first && fchmod(fd, first) < 0)
-                return -EPERM;
 
         if ((st.st_uid != e->uid || st.st_gid != e->gid) && fchown(fd, e->uid, e->gid) < 0) {
                 if (!change_owner)
                         return -EPERM;
 
-                mode &= ~special;
+                mode = plain;
                 if (st.st_gid != e->gid && fchown(fd, (uid_t) -1, e->gid) < 0)
-                        mode = first;
+                        mode = both;
         }
 
-        /* Last what was waiting for the group, and set-user-ID and set-group-ID, which changing the owner clears. */
-        if (mode != first && fchmod(fd, mode) < 0)
+        /* Last set-user-ID and set-group-ID, too, which changing the owner clears. */
+        if (now != mode && fchmod(fd, mode) < 0)
                 return -EPERM;
 
         return 0;
@@ -181,24 +183,37 @@ int libluo_internal_open_link(int fd, int open_flags) {
 
 int libluo_internal_open_anew(int fd, int open_flags, bool change_mode) {
         struct stat st;
+        mode_t mode;
         int other_fd;
 
         /* Whoever has taken a lease on it (F_SETLEASE) would have us wait */
         open_flags |= O_NONBLOCK;
 
-        other_fd = libluo_internal_open_link(fd, open_flags);
-        if (other_fd != -EACCES || !change_mode || fstat(fd, &st) < 0 || st.st_uid != geteuid())
-                return other_fd;
+        /* Other processes may do the same at this time: each may find the mode put back that it has just changed */
+        for (int i = 0; i < OPEN_ANEW_TRIES; i++) {
+                other_fd = libluo_internal_open_link(fd, open_flags);
+                if (other_fd != -EACCES || !change_mode || fstat(fd, &st) < 0 || st.st_uid != geteuid())
+                        return other_fd;
 
-        if (fchmod(fd, (st.st_mode & 07777) | 0600) < 0)
-                return -EACCES;
-        other_fd = libluo_internal_open_link(fd, open_flags);
-        if (fchmod(fd, st.st_mode & 07777) < 0) {
-                close_fd(other_fd);
-                return -EACCES;
+                /* The mode that another one has set for a moment is not to be put back */
+                mode = st.st_mode & 07777;
+                if ((mode & 0600) == 0600)
+                        continue;
+
+                if (fchmod(fd, mode | 0600) < 0)
+                        return -EACCES;
+                other_fd = libluo_internal_open_link(fd, open_flags);
+                /* What somebody has made of it since stays (but for set-group-ID, which this may have cleared) */
+                if (fstat(fd, &st) < 0 ||
+                        ((st.st_mode & 0777) == ((mode | 0600) & 0777) && fchmod(fd, mode) < 0)) {
+                        close_fd(other_fd);
+                        return -EACCES;
+                }
+                if (other_fd != -EACCES)
+                        return other_fd;
         }
 
-        return other_fd;
+        return -EACCES;
 }
 
 /* Reads "NAME: N kB" of /proc/meminfo, in bytes. */

@@ -18,10 +18,11 @@ static bool name_is_valid(const char *name) {
                 strncmp(name, LIBLUO_SESSION_UNIT_PREFIX, strlen(LIBLUO_SESSION_UNIT_PREFIX)) != 0;
 }
 
+/* Of what the service manager gave: anything but such a session, be it open with O_PATH, is not what was asked for */
 static int check_direction(int session_fd, bool outgoing) {
         int r = session_fd < 0 ? outgoing : libluo_internal_session_is_outgoing(session_fd);
 
-        return r < 0 && r != -EMEDIUMTYPE ? r : r == (int) outgoing ? 0 : -EPROTO;
+        return r < 0 && r != -EMEDIUMTYPE && r != -EBADF ? r : r == (int) outgoing ? 0 : -EPROTO;
 }
 
 /* Through the service manager. -EOPNOTSUPP: it has none to offer. */

@@ -49,7 +49,8 @@ static const struct {
         { CALL_TAKE, ENODATA, "the previous system could not preserve the file" },
         { CALL_TAKE, EOPNOTSUPP, "the file has a seal that this kernel's LUO does not know" },
         { CALL_STORE, EACCES,
-                "this process may not open the file anew, by its mode and owner, which storing it takes" },
+                "this process may not open the file anew, which storing it takes: by its mode and owner, or another "
+                "rule" },
         { CALL_STORE, EBADR, "$LISTEN_FDNAMES has not as many names as there are in $LISTEN_FDS" },
         { CALL_COPY, EACCES,
                 "vm.memfd_noexec forbids memfds that can be written, and /dev/shm takes no files" },

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sys/eventfd.h>
+
 #include "luoctl.h"
 #include "pass.h"
 #include "program.h"
@@ -82,10 +84,23 @@ static const char *name_of(unsigned i, int *ret_length) {
         return names;
 }
 
+static bool is_open(unsigned i) {
+        return fcntl(FIRST_PASSED_FD + (int) i, F_GETFD) >= 0;
+}
+
+static int not_open(unsigned i) {
+        int length;
+        const char *name = name_of(i, &length);
+
+        return fail(-EBADF,
+                "file descriptor %i (\"%.*s\"), which the service was given, is not open any more",
+                FIRST_PASSED_FD + (int) i, length, name);
+}
+
 int pass_check(void) {
         const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
         uint64_t number;
-        int length, r;
+        int r;
 
         if (!fds)
                 return pid || getenv("LISTEN_FDNAMES")
@@ -107,13 +122,37 @@ int pass_check(void) {
                         pid);
 
         for (unsigned i = 0; i < passed_fds(); i++)
-                if (fcntl(FIRST_PASSED_FD + (int) i, F_GETFD) < 0) {
-                        const char *name = name_of(i, &length);
+                if (!is_open(i))
+                        return not_open(i);
 
-                        return fail(-EBADF,
-                                "file descriptor %i (\"%.*s\"), which the service was given, is not open any more",
-                                FIRST_PASSED_FD + (int) i, length, name);
-                }
+        return 0;
+}
+
+/* Whether it is the name of a session that was passed: NAME or NAME.next, and maybe a generation of libluo's */
+static bool is_of_session(const char *passed, const char *name) {
+        size_t length = strlen(name), rest;
+
+        if (strncmp(passed, name, length) != 0)
+                return false;
+
+        passed += length;
+        rest = strcspn(passed, ":~");
+        return rest == 0 || (rest == strlen(".next") && strncmp(passed, ".next", rest) == 0);
+}
+
+int pass_check_session(const char *name) {
+        int length, r;
+
+        r = pass_inherit();
+        if (r < 0)
+                return fail(r, "%s", strerror(-r));
+
+        /* libluo takes all that was passed, or nothing: so the first number that is free gets what nobody asks for */
+        for (unsigned i = 0; i < passed_fds(); i++)
+                if (!is_open(i) &&
+                        (is_of_session(name_of(i, &length), name) ||
+                                eventfd(0, EFD_CLOEXEC) != FIRST_PASSED_FD + (int) i))
+                        return not_open(i);
 
         return 0;
 }

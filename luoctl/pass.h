@@ -20,6 +20,12 @@ int pass_inherit(void);
 int pass_check(void);
 
 /*
+ * The same for who wants the sessions of one name, wherever they come from: some may be in what was passed. What was
+ * passed to others is nothing, and of all else it does not matter whether it is open.
+ */
+int pass_check_session(const char *name);
+
+/*
  * Where nothing was passed: the other commands of a unit, like ExecStopPost=, are passed nothing, whatever is stored.
  * Says so and returns an exit status, as far as such a process can be told by its environment.
  */

@@ -130,7 +130,8 @@ static int session_open_failed(const char *name, int error) {
                 if (device_fd >= 0) {
                         next_fd = libluo_session_create(device_fd, name);
                         if (next_fd == -EEXIST)
-                                reason = "another process has an outgoing session of this name";
+                                reason = "another process, or this unit's fd store, "
+                                         "has an outgoing session of this name";
                         if (next_fd >= 0)
                                 (void) close(next_fd);
                         (void) close(device_fd);
@@ -149,7 +150,7 @@ static int become_program_with_sessions(const struct arguments *arguments, const
         size_t n = 0;
 
         /* What a script was passed is for what it runs, too: there may be the session that is asked for */
-        r = pass_check();
+        r = pass_check_session(name);
         if (r > 0)
                 return r;
 

@@ -8,11 +8,27 @@
 #include <grp.h>
 
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "boots.h"
 
 #define MIB ((off_t) 1 << 20)
+
+enum { OLD_USER = 61200, NEW_USER = 61201, KILLED = 42 };
+
+/* When this process ends, at the first file that it gives to another owner */
+static enum { NOT, BEFORE_CHOWN, AFTER_CHOWN } killed;
+
+int fchown(int fd, uid_t uid, gid_t gid) {
+        int r = 0;
+
+        if (killed != BEFORE_CHOWN)
+                r = (int) syscall(SYS_fchown, fd, uid, gid);
+        if (killed != NOT)
+                _exit(KILLED);
+        return r;
+}
 
 static ino_t inode_of(int fd) {
         struct stat st;
@@ -83,7 +99,8 @@ static void test_build_duplicates(void) {
 
 static void test_build_shared(void) {
         int shared_fd = create("shared"), a_fd = create("shared-a"), b_fd = create("shared-b"),
-            c_fd = create("shared-c"), fd = memfd("shared"), own_fd = memfd("own"), sockets[2];
+            c_fd = create("shared-c"), fd = memfd("shared"), own_fd = memfd("own"), owned_fd = memfd("owned"),
+            sockets[2];
         libluo_bundle_writer *shared = new_bundle(shared_fd), *a = new_bundle(a_fd), *b = new_bundle(b_fd),
                              *c = new_bundle(c_fd);
 
@@ -98,6 +115,10 @@ static void test_build_shared(void) {
         CHECK_EQUAL(libluo_bundle_writer_add_shared(b, sockets[0], "socket", 0, shared), -EOPNOTSUPP);
         CHECK_EQUAL(libluo_bundle_writer_count(shared), 1);
         CHECK_EQUAL(libluo_bundle_writer_count(b), 2);
+
+        if (geteuid() == 0)
+                REQUIRE(fchown(owned_fd, OLD_USER, OLD_USER) == 0 && fchmod(owned_fd, 0640) == 0);
+        CHECK_EQUAL(libluo_bundle_writer_add_shared(a, owned_fd, "owned", 0, shared), 0);
 
         /* Where nothing is shared, no session has to be looked for */
         CHECK_EQUAL(libluo_bundle_writer_add_shared(c, sockets[0], "socket", 0, shared), -EOPNOTSUPP);
@@ -157,8 +178,6 @@ static void test_build_sparse(void) {
         CHECK_EQUAL(libluo_bundle_writer_write(bundle, 0), 0);
         libluo_bundle_writer_free(bundle);
 }
-
-enum { OLD_USER = 61200, NEW_USER = 61201 };
 
 /* A service's files, which may run as another user after the kexec */
 static void test_build_owned(void) {
@@ -272,6 +291,31 @@ static void test_take_duplicates(void) {
         build_duplicates("duplicates");
 }
 
+/* Whoever takes a shared file first may be killed at any time, the next one goes on */
+static void take_half(libluo_bundle *bundle, size_t i, int when) {
+        struct stat st;
+        int fd, status;
+        pid_t pid;
+
+        pid = fork();
+        REQUIRE(pid >= 0);
+        if (pid == 0) {
+                killed = when;
+                (void) libluo_bundle_take(bundle, i, LIBLUO_TAKE_CHANGE_OWNER);
+                _exit(0);
+        }
+        REQUIRE(waitpid(pid, &status, 0) == pid);
+        CHECK_EQUAL(WEXITSTATUS(status), KILLED);
+
+        fd = libluo_bundle_take(bundle, i, LIBLUO_TAKE_CHANGE_OWNER);
+        CHECK(fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == OLD_USER && st.st_gid == OLD_USER);
+        CHECK_EQUAL(mode_of(fd), 0640);
+
+        /* As the kernel brings it back */
+        REQUIRE(fchown(fd, 0, 0) == 0 && fchmod(fd, 0777) == 0);
+        close_fd(fd);
+}
+
 static void test_take_shared(void) {
         int shared_fd = retrieve("shared"), a_fd = retrieve("shared-a"), b_fd = retrieve("shared-b"), fd,
             other_fd;
@@ -294,6 +338,11 @@ static void test_take_shared(void) {
         CHECK_EQUAL(libluo_bundle_set_shared(a, NULL), -EINVAL);
         CHECK_EQUAL(libluo_bundle_set_shared(a, shared), 0);
         CHECK_EQUAL(libluo_bundle_set_shared(b, shared), 0);
+
+        if (geteuid() == 0) {
+                take_half(a, 2, BEFORE_CHOWN);
+                take_half(a, 2, AFTER_CHOWN);
+        }
 
         fd = libluo_bundle_take(a, 1, 0);
         other_fd = libluo_bundle_take(b, 0, 0);
@@ -345,7 +394,7 @@ static void test_take_shared(void) {
         /* An index without its session is there to be looked at */
         fd = libluo_session_retrieve_fd(a_fd, LIBLUO_INDEX_TOKEN);
         CHECK_EQUAL(libluo_bundle_open_index(fd, 0, &index), 0);
-        CHECK_EQUAL(libluo_bundle_count(index), 2);
+        CHECK_EQUAL(libluo_bundle_count(index), 3);
         CHECK_EQUAL(libluo_bundle_take(index, 0, 0), -EINVAL);
         CHECK_EQUAL(libluo_bundle_finish(index), -EINVAL);
         libluo_bundle_free(index);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <linux/capability.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -1056,6 +1057,100 @@ static int put_fd_shared(const char *name, int fd) {
         return r;
 }
 
+/*
+ * What other processes do with the mode at the worst of times: before and after the first look at it, and after the
+ * first change
+ */
+static struct {
+        bool active;
+        mode_t before_look, after_look, after_change; /* NO_MODE: nothing */
+        unsigned n_changes;
+} others;
+
+#define NO_MODE UINT32_MAX
+
+static void change_once(int fd, mode_t *mode) {
+        if (*mode != NO_MODE)
+                REQUIRE(syscall(SYS_fchmod, fd, *mode) == 0);
+        *mode = NO_MODE;
+}
+
+int fchmod(int fd, mode_t mode) {
+        int r = (int) syscall(SYS_fchmod, fd, mode);
+
+        others.n_changes++;
+        if (others.active)
+                change_once(fd, &others.after_change);
+        return r;
+}
+
+int fstat(int fd, struct stat *st) {
+        int r;
+
+        if (others.active)
+                change_once(fd, &others.before_look);
+        r = fstatat(fd, "", st, AT_EMPTY_PATH);
+        if (others.active)
+                change_once(fd, &others.after_look);
+        return r;
+}
+
+static void open_anew_beside_others(mode_t before_look, mode_t after_look, mode_t after_change, mode_t left) {
+        int fd = memfd_create("x", MFD_CLOEXEC), other_fd;
+
+        REQUIRE(fd >= 0 && fchmod(fd, 0400) == 0);
+        others.before_look = before_look;
+        others.after_look = after_look;
+        others.after_change = after_change;
+        others.active = true;
+        other_fd = libluo_internal_open_anew(fd, O_RDWR, /* change_mode= */ true);
+        others.active = false;
+        CHECK(other_fd >= 0);
+        CHECK_EQUAL(mode_of(fd), left);
+        CHECK_EQUAL(others.before_look & others.after_look & others.after_change, NO_MODE);
+        close_fd(other_fd);
+        close_fd(fd);
+}
+
+static void run_open_anew_beside_others(void) {
+        if (!drop_root()) {
+                test_skipped = "root is kept out of nothing";
+                return;
+        }
+
+        open_anew_beside_others(NO_MODE, NO_MODE, NO_MODE, 0400);
+        /* The same, which is there for a moment, and put back */
+        open_anew_beside_others(0600, 0400, NO_MODE, 0400);
+        open_anew_beside_others(NO_MODE, NO_MODE, 0400, 0400);
+        open_anew_beside_others(0600, 0400, 0400, 0400);
+        /* What stays */
+        open_anew_beside_others(NO_MODE, NO_MODE, 0640, 0640);
+        open_anew_beside_others(NO_MODE, NO_MODE, 0440, 0440);
+        open_anew_beside_others(0640, NO_MODE, NO_MODE, 0640);
+}
+
+/* Who may change the mode of a file that is not theirs, but gains nothing by it, leaves it alone */
+static void run_open_anew_of_other_user(void) {
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+        int fd = memfd_create("x", MFD_CLOEXEC);
+
+        if (geteuid() != 0 || fchown(fd, 65534, 65534) < 0) {
+                test_skipped = "not root";
+                return;
+        }
+
+        REQUIRE(fd >= 0 && fchmod(fd, 0) == 0);
+        data[0].effective = data[0].permitted = 1U << CAP_FOWNER;
+        REQUIRE(syscall(SYS_capset, &header, data) == 0);
+        REQUIRE(fchmod(fd, 0) == 0);
+
+        others.n_changes = 0;
+        CHECK_EQUAL(libluo_internal_open_anew(fd, O_RDWR, /* change_mode= */ true), -EACCES);
+        CHECK_EQUAL(others.n_changes, 0);
+        CHECK_EQUAL(mode_of(fd), 0);
+}
+
 /* What its mode keeps its owner from opening anew is stored, replaced and put again as what does not */
 static void run_put_kept_out(void) {
         int of_root = memfd_create("x", MFD_CLOEXEC), fds[2], a, b;
@@ -1616,6 +1711,8 @@ IN_CHILD(leave_foreign)
 IN_CHILD(leave_foreign_names)
 IN_CHILD(offset)
 IN_CHILD(shared)
+IN_CHILD(open_anew_beside_others)
+IN_CHILD(open_anew_of_other_user)
 IN_CHILD(put_kept_out)
 IN_CHILD(put_leased)
 IN_CHILD(signals)
@@ -1656,6 +1753,8 @@ static const struct test_case cases[] = {
         { "foreign entries, whatever their names are", test_leave_foreign_names },
         { "the offset of data", test_offset },
         { "a store that others write to", test_shared },
+        { "opening a file anew while others change its mode", test_open_anew_beside_others },
+        { "opening a file of another user anew", test_open_anew_of_other_user },
         { "putting a file whose mode keeps its owner out", test_put_kept_out },
         { "putting a file that somebody has a lease on", test_put_leased },
         { "signals", test_signals },
