@@ -254,6 +254,9 @@ class World:
         unit = self.unit(unit_id)
         # Masked, or without a file, it is refused even if it is up
         if not config:
+            # PID 1 looks again whether there is a file, if it has forgotten the unit meanwhile
+            if self.files.get(unit_id) != self.loaded.get(unit_id):
+                raise Invalid
             return "refused", None
         if unit.state == "active":
             return "ok", None
