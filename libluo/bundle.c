@@ -158,8 +158,7 @@ static int find_owner(
  * file that it brings back, or what somebody has put back who then failed at the owner.
  */
 static bool is_as_retrieved(int fd, const libluo_entry *e) {
-        mode_t mode, wanted = e->mode & ~(mode_t) (S_ISUID | S_ISGID),
-                     fixed = libluo_internal_x_bits_are_fixed(fd) ? 0111 : 0;
+        mode_t mode, wanted = e->mode & ~(mode_t) (S_ISUID | S_ISGID);
         struct stat st;
 
         if (fstat(fd, &st) < 0)
@@ -169,7 +168,8 @@ static bool is_as_retrieved(int fd, const libluo_entry *e) {
 
         mode = st.st_mode & 07777;
         return mode == 0777 ||
-                (((mode ^ wanted) & ~fixed) == 0 && (st.st_uid != e->uid || st.st_gid != e->gid));
+                (mode == libluo_internal_possible_mode(fd, mode, wanted) &&
+                        (st.st_uid != e->uid || st.st_gid != e->gid));
 }
 
 #define TAKE_FLAGS (LIBLUO_TAKE_AGAIN | LIBLUO_TAKE_CHANGE_OWNER)

@@ -96,14 +96,15 @@ int libluo_internal_describe_fd(int fd, libluo_entry *e, struct stat *ret_stat) 
         return 0;
 }
 
-bool libluo_internal_x_bits_are_fixed(int fd) {
+mode_t libluo_internal_possible_mode(int fd, mode_t now, mode_t wanted) {
         int seals = fcntl(fd, F_GET_SEALS);
+        mode_t fixed = seals >= 0 && seals & F_SEAL_EXEC_VALUE ? 0111 : 0;
 
-        return seals >= 0 && seals & F_SEAL_EXEC_VALUE;
+        return (wanted & ~fixed) | (now & fixed);
 }
 
 int libluo_internal_restore_inode(int fd, const libluo_entry *e, bool change_owner) {
-        mode_t mode, plain, both, now, fixed = 0, special = e->mode & (S_ISUID | S_ISGID);
+        mode_t mode, plain, both, now, special = e->mode & (S_ISUID | S_ISGID);
         struct stat st;
 
         if (fstat(fd, &st) < 0)
@@ -111,10 +112,8 @@ int libluo_internal_restore_inode(int fd, const libluo_entry *e, bool change_own
         if (!S_ISREG(st.st_mode)) /* no inode of its own */
                 return 0;
 
-        if (libluo_internal_x_bits_are_fixed(fd))
-                fixed = 0111;
         now = st.st_mode & 07777;
-        mode = (e->mode & ~fixed) | (now & fixed);
+        mode = libluo_internal_possible_mode(fd, now, e->mode);
 
         if (now == mode && st.st_uid == e->uid && st.st_gid == e->gid)
                 return 0;
@@ -122,7 +121,7 @@ int libluo_internal_restore_inode(int fd, const libluo_entry *e, bool change_own
         plain = mode & ~special;
         /* Members of the old group are others now, members of the new one were: both get what both had. */
         both = mode >> 3 & mode & 0007;
-        both = (((mode & 0700) | both << 3 | both) & ~fixed) | (now & fixed);
+        both = libluo_internal_possible_mode(fd, now, (mode & 0700) | both << 3 | both);
 
         /*
          * The mode first: who is killed in between leaves no rights to others that nobody was to have. But nobody gets

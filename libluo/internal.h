@@ -191,8 +191,11 @@ int libluo_internal_read_link(int fd, char *ret_target, size_t size);
  */
 int libluo_internal_describe_fd(int fd, libluo_entry *ret_entry, struct stat *ret_stat);
 
-/* With F_SEAL_EXEC the x bits stay what they are, and the kernel makes restored files with all of them set. */
-bool libluo_internal_x_bits_are_fixed(int fd);
+/*
+ * What the mode of a file can become that has one: with F_SEAL_EXEC the x bits stay what they are, and the kernel makes
+ * restored files with all of them set.
+ */
+mode_t libluo_internal_possible_mode(int fd, mode_t now, mode_t wanted);
 
 /*
  * Gives a file its owner and mode back. fd has to be open for writing. With change_owner a file that cannot be given
