@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -59,7 +61,7 @@ static int keep(libluo_store *store, const char *fdname, int session_fd) {
 static int open_by_device(
         libluo_store *store, const char *name, uint64_t timeout_usec, int *restored, int *next) {
         char fdname[LIBLUO_SESSION_NAME_MAX + sizeof(NEXT)];
-        int device_fd, fd, r;
+        int device_fd, spare_fd, fd, r;
 
         /* The plain name may be that of the restored one */
         fd = libluo_store_get_fd(store, name, 0);
@@ -77,7 +79,10 @@ static int open_by_device(
         }
         *next = r;
 
-        r = keep(store, fdname, *next);
+        /* The kernel looks for a number before it looks for the session: so there has to be one */
+        spare_fd = fcntl(device_fd, F_DUPFD_CLOEXEC, 0);
+        r = spare_fd < 0 ? -errno : keep(store, fdname, *next);
+        close_fd(spare_fd);
         if (r >= 0 && *restored < 0) {
                 /* Last, as there is no way back: closing it would free what is in it */
                 r = libluo_session_retrieve(device_fd, name);
@@ -85,7 +90,9 @@ static int open_by_device(
                         *restored = r;
                 else if (r == -ENOENT)
                         r = 0;
-                else
+                else if (r != -EBUSY)
+                        /* Nobody has retrieved it, so it is not what the fd store has under this name. It might be
+                         * after -EBUSY, if it was passed to another process: the new one stays with it, then. */
                         (void) libluo_store_remove(store, fdname);
         }
         close_fd(device_fd);

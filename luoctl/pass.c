@@ -97,6 +97,12 @@ static int not_open(unsigned i) {
                 FIRST_PASSED_FD + (int) i, length, name);
 }
 
+static int check_number(const char *fds, uint64_t *ret) {
+        return parse_number(fds, INT32_MAX / 2, ret)
+                ? 0
+                : fail(-EBADMSG, "$LISTEN_FDS is no number: \"%s\"", fds);
+}
+
 int pass_check(void) {
         const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
         uint64_t number;
@@ -106,10 +112,9 @@ int pass_check(void) {
                 return pid || getenv("LISTEN_FDNAMES")
                         ? fail(-EBADMSG, "$LISTEN_PID or $LISTEN_FDNAMES is set, but not $LISTEN_FDS")
                         : 0;
-        if (!parse_number(fds, INT32_MAX / 2, &number))
-                return fail(-EBADMSG, "$LISTEN_FDS is no number: \"%s\"", fds);
-        if (number == 0)
-                return 0;
+        r = check_number(fds, &number);
+        if (r > 0 || number == 0)
+                return r;
         if (!pid)
                 return fail(-EBADMSG, "$LISTEN_FDS is set, but not $LISTEN_PID");
 
@@ -141,8 +146,13 @@ static bool is_of_session(const char *passed, const char *name) {
 }
 
 int pass_check_session(const char *name) {
+        const char *fds = getenv("LISTEN_FDS");
+        uint64_t number;
         int length, r;
 
+        r = fds ? check_number(fds, &number) : 0;
+        if (r > 0)
+                return r;
         r = pass_inherit();
         if (r < 0)
                 return fail(r, "%s", strerror(-r));

@@ -131,7 +131,7 @@ static int session_open_failed(const char *name, int error) {
                         next_fd = libluo_session_create(device_fd, name);
                         if (next_fd == -EEXIST)
                                 reason = "another process, or this unit's fd store, "
-                                         "has an outgoing session of this name";
+                                         "has a session of this name";
                         if (next_fd >= 0)
                                 (void) close(next_fd);
                         (void) close(device_fd);
