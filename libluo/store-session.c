@@ -49,55 +49,91 @@ static int open_by_manager(const char *name, uint64_t until_usec, int *restored,
         return r < 0 ? r : check_direction(*next, true);
 }
 
-/* Puts it where the service manager keeps it, if there is one with an fd store. */
-static int keep(libluo_store *store, const char *fdname, int session_fd) {
+/* Whether there is an fd store, with room: 1, 0 if there is none, or the errors of libluo_store_put_fd(). */
+static int has_room(const libluo_store *store) {
         int r;
 
-        r = libluo_store_put_fd(store, fdname, session_fd, LIBLUO_STORE_NO_POLL | LIBLUO_STORE_ADD);
+        r = libluo_internal_store_check_room(store);
         /* Without $FDSTORE there is no fd store, which a store that others write to finds out by asking for room */
-        return r == -ENOTCONN || r == -ENOMEDIUM || (r == -ENOBUFS && !getenv("FDSTORE")) ? 0 : r;
+        if (r == -ENOTCONN || r == -ENOMEDIUM || (r == -ENOBUFS && !getenv("FDSTORE")))
+                return 0;
+        return r < 0 ? r : 1;
 }
 
+/* Whether there are numbers for all that storing two sessions opens */
+static int check_numbers(int fd) {
+        int fds[8], r = 0;
+        size_t n = 0;
+
+        for (; n < ELEMENTS(fds) && r >= 0; n += r >= 0) {
+                fds[n] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+                r = fds[n] < 0 ? -errno : 0;
+        }
+        while (n > 0)
+                close_fd(fds[--n]);
+
+        return LUO_CLOSED_SET(r, EMFILE, ENOMEM);
+}
+
+static int put(libluo_store *store, const char *fdname, int session_fd) {
+        return libluo_store_put_fd(store, fdname, session_fd, LIBLUO_STORE_NO_POLL | LIBLUO_STORE_ADD);
+}
+
+/*
+ * The fd store can remove by name only, and what it has under a name it may have passed to another process. So nothing
+ * is put there before all is known that could fail; and as closing what was retrieved would free what is in it, nothing
+ * fails after that, even if the fd store has been filled meanwhile.
+ */
 static int open_by_device(
         libluo_store *store, const char *name, uint64_t timeout_usec, int *restored, int *next) {
-        char fdname[LIBLUO_SESSION_NAME_MAX + sizeof(NEXT)];
-        int device_fd, spare_fd, fd, r;
+        char next_name[LIBLUO_SESSION_NAME_MAX + sizeof(NEXT)];
+        bool is_stored, is_retrieved = false;
+        int device_fd, fd, r;
 
-        /* The plain name may be that of the restored one */
-        fd = libluo_store_get_fd(store, name, 0);
-        (void) snprintf(fdname, sizeof(fdname), "%s%s", name, fd == -ENOENT ? "" : NEXT);
-        close_fd(fd);
+        r = has_room(store);
+        if (r < 0)
+                return r;
+        is_stored = r > 0;
 
         device_fd = libluo_device_open(timeout_usec);
         if (device_fd < 0)
                 return device_fd;
 
         r = libluo_session_create(device_fd, name);
-        if (r < 0) {
-                close_fd(device_fd);
-                return r == -EEXIST ? -EBUSY : r;
-        }
+        if (r == -EEXIST)
+                r = -EBUSY;
+        if (r < 0)
+                goto finish;
         *next = r;
 
-        /* The kernel looks for a number before it looks for the session: so there has to be one */
-        spare_fd = fcntl(device_fd, F_DUPFD_CLOEXEC, 0);
-        r = spare_fd < 0 ? -errno : keep(store, fdname, *next);
-        close_fd(spare_fd);
-        if (r >= 0 && *restored < 0) {
-                /* Last, as there is no way back: closing it would free what is in it */
-                r = libluo_session_retrieve(device_fd, name);
+        if (*restored < 0) {
+                r = check_numbers(device_fd);
                 if (r >= 0)
+                        r = libluo_session_retrieve(device_fd, name);
+                if (r < 0 && r != -ENOENT)
+                        goto finish;
+                is_retrieved = r >= 0;
+                if (is_retrieved)
                         *restored = r;
-                else if (r == -ENOENT)
-                        r = 0;
-                else if (r != -EBUSY)
-                        /* Nobody has retrieved it, so it is not what the fd store has under this name. It might be
-                         * after -EBUSY, if it was passed to another process: the new one stays with it, then. */
-                        (void) libluo_store_remove(store, fdname);
         }
-        close_fd(device_fd);
+        r = 0;
 
-        return r;
+finish:
+        close_fd(device_fd);
+        if (r < 0 || !is_stored)
+                return r;
+
+        /* The plain name may be that of the restored one */
+        fd = is_retrieved ? -1 : libluo_store_get_fd(store, name, 0);
+        (void) snprintf(next_name, sizeof(next_name), "%s%s", name, fd == -ENOENT ? "" : NEXT);
+        close_fd(fd);
+
+        r = put(store, next_name, *next);
+        if (!is_retrieved)
+                return r;
+
+        (void) put(store, name, *restored);
+        return 0;
 }
 
 LIBLUO_PUBLIC int libluo_store_open_session(libluo_store *store, const char *name, uint32_t flags,

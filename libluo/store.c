@@ -613,6 +613,10 @@ static int check_room(const libluo_store *s, bool is_counted) {
         return libluo_internal_notify_ask_room(1);
 }
 
+int libluo_internal_store_check_room(const libluo_store *store) {
+        return getenv("NOTIFY_SOCKET") ? check_room(store, /* is_counted= */ false) : -ENOTCONN;
+}
+
 LIBLUO_PUBLIC int libluo_store_put_fd(libluo_store *store, const char *name, int fd, uint32_t flags) {
         struct store_entry *e, *same;
         bool stored = false;

@@ -58,15 +58,19 @@ int pass_inherit(void) {
         return setenv("LISTEN_PID", pid, 1) < 0 || unsetenv("LISTEN_PIDFDID") < 0 ? -errno : 0;
 }
 
-unsigned passed_fds(void) {
-        const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+static bool is_passed_to_this(void) {
+        const char *pid = getenv("LISTEN_PID");
         uint64_t number;
 
-        if (!pid || !fds || !parse_number(pid, INT32_MAX, &number) || (pid_t) number != getpid() ||
-                !parse_number(fds, INT32_MAX / 2, &number))
-                return 0;
+        return pid && parse_number(pid, INT32_MAX, &number) && (pid_t) number == getpid();
+}
 
-        return (unsigned) number;
+unsigned passed_fds(void) {
+        const char *fds = getenv("LISTEN_FDS");
+        uint64_t number;
+
+        return fds && is_passed_to_this() && parse_number(fds, INT32_MAX / 2, &number) ? (unsigned) number
+                                                                                       : 0;
 }
 
 /* The name of a file descriptor that was passed, of *ret_length bytes */
@@ -150,12 +154,12 @@ int pass_check_session(const char *name) {
         uint64_t number;
         int length, r;
 
-        r = fds ? check_number(fds, &number) : 0;
-        if (r > 0)
-                return r;
         r = pass_inherit();
         if (r < 0)
                 return fail(r, "%s", strerror(-r));
+        r = fds && is_passed_to_this() ? check_number(fds, &number) : 0;
+        if (r > 0)
+                return r;
 
         /* libluo takes all that was passed, or nothing: so the first number that is free gets what nobody asks for */
         for (unsigned i = 0; i < passed_fds(); i++)

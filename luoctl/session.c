@@ -113,7 +113,7 @@ static int session_open_failed(const char *name, int error) {
                 [OFFER_YES] = "this process may not open " DEVICE,
         };
         const char *reason = error_reason(CALL_OPEN_SESSION, error);
-        int device_fd, next_fd;
+        int device_fd;
 
         if (error == -ENODEV)
                 return device_failed(error);
@@ -127,15 +127,9 @@ static int session_open_failed(const char *name, int error) {
                 device_fd = libluo_device_open(0);
                 if (device_fd == -EBUSY)
                         return device_failed(device_fd);
-                if (device_fd >= 0) {
-                        next_fd = libluo_session_create(device_fd, name);
-                        if (next_fd == -EEXIST)
-                                reason = "another process, or this unit's fd store, "
-                                         "has a session of this name";
-                        if (next_fd >= 0)
-                                (void) close(next_fd);
+                if (device_fd >= 0)
                         (void) close(device_fd);
-                }
+                reason = "another process, or this unit's fd store, has a session of this name";
         }
 
         return fail(error, "session \"%s\": %s", name, reason);

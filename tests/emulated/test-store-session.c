@@ -67,8 +67,9 @@ static void test_state(void) {
 static void test_again(void) {
         int restored, next, fd;
 
-        /* It is the same, as the token is taken */
+        /* It is the same, as the token is taken, and so is what came back */
         CHECK_EQUAL(open_session("machine/1", &restored, &next), 0);
+        CHECK_EQUAL(restored >= 0, boot > 0);
         fd = memfd("other");
         CHECK_EQUAL(libluo_session_preserve(next, fd, 1), -EEXIST);
         close_fd(fd);
