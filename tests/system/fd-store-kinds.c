@@ -32,6 +32,7 @@ typedef enum KnownBy {
         KNOWN_BY_ORDER, /* newest first, as after any restart of the service */
         KNOWN_BY_NAME,
         KNOWN_BY_CONTENT,
+        KNOWN_BY_EITHER_ORDER, /* that, or oldest first, as stock systemd 262 has them after a kexec */
 } KnownBy;
 
 static int passed_fd_with_content(int i) {
@@ -59,11 +60,14 @@ static void run_many(int count, bool same, KnownBy known_by) {
                                 wait_for_manager();
                 }
         else {
+                bool oldest_first = known_by == KNOWN_BY_EITHER_ORDER && n_passed_fds > 0 &&
+                        has_content(SD_LISTEN_FDS_START, 0, generation - 1);
+
                 if (n_passed_fds != count)
                         WRONG("got %i fds, not %i", n_passed_fds, count);
 
                 for (int p = 0; p < count; p++) {
-                        int i = count - 1 - p, fd = SD_LISTEN_FDS_START + p;
+                        int i = oldest_first ? p : count - 1 - p, fd = SD_LISTEN_FDS_START + p;
 
                         fd_name(name, i, same);
                         if (known_by == KNOWN_BY_NAME)
@@ -94,6 +98,10 @@ void run_same(char *arguments[]) {
 
 void run_named(char *arguments[]) {
         run_many(atoi(arguments[0]), /* same= */ false, KNOWN_BY_NAME);
+}
+
+void run_either_order(char *arguments[]) {
+        run_many(atoi(arguments[0]), /* same= */ false, KNOWN_BY_EITHER_ORDER);
 }
 
 void run_unnamed(char *arguments[]) {

@@ -64,6 +64,7 @@ static const struct {
         { "same", 1, run_same },
         { "named", 1, run_named },
         { "unnamed", 1, run_unnamed },
+        { "either-order", 1, run_either_order },
         { "mixed", 0, run_mixed },
         { "rights", 0, run_rights },
         { "read-only", 0, run_read_only },

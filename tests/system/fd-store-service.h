@@ -47,6 +47,7 @@ void run_plain(char *arguments[]);
 void run_same(char *arguments[]);
 void run_named(char *arguments[]);
 void run_unnamed(char *arguments[]);
+void run_either_order(char *arguments[]);
 void run_mixed(char *arguments[]);
 void run_rights(char *arguments[]);
 void run_preflight(char *arguments[]);
