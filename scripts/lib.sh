@@ -28,8 +28,9 @@ die() {
 
 # The same folder for all scripts, wherever they run; make and PATH know no such characters in it
 [[ $cache == /* ]] || cache=$PWD/$cache
-[[ $cache != *[[:space:]:]* ]] || die "The cache's path has a space or a colon in it, with which kernels are not built:" \
-    "$cache" "Set LUO_CACHE to another folder."
+[[ $cache != *[[:space:]:]* ]] ||
+    die "The cache's path has a space or a colon in it, with which no kernel can be built: $cache" \
+        "Set LUO_CACHE to another folder."
 export LUO_CACHE=$cache
 mkdir -p "$cache/logs"
 [[ ${LUO_KEEP:-0} =~ ^[0-9]+$ ]] || die "LUO_KEEP is \"$LUO_KEEP\"; it has to be a number."
