@@ -11,7 +11,6 @@ export LC_ALL=C.UTF-8 LANGUAGE=
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${LUO_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/libluo}
-mkdir -p "$cache/logs"
 
 # Progress goes to stderr, so that a script's stdout is its result (often one path).
 say() {
@@ -26,6 +25,15 @@ die() {
     fi
     exit 1
 }
+
+# The same folder for all scripts, wherever they run; make and PATH know no such characters in it
+[[ $cache == /* ]] || cache=$PWD/$cache
+[[ $cache != *[[:space:]:]* ]] ||
+    die "The cache's path has a space or a colon in it, with which no kernel can be built: $cache" \
+        "Set LUO_CACHE to another folder."
+export LUO_CACHE=$cache
+mkdir -p "$cache/logs"
+[[ ${LUO_KEEP:-0} =~ ^[0-9]+$ ]] || die "LUO_KEEP is \"$LUO_KEEP\"; it has to be a number."
 
 # The Debian releases that packages are taken from: images, tools; the kernel may come from either of the last. Tools
 # stay what they are when images are of unstable, where packages to build with cannot be installed on many a day.
