@@ -827,6 +827,19 @@ static int find_services_up(struct reader *reader) {
 
 /* ---- all of it ---- */
 
+/* A step that begins after the next one has a wrong time, or that one has. */
+static void leave_out_steps(struct timeline *t) {
+        uint64_t next = TIME_UNKNOWN;
+
+        for (size_t i = STEPS; i-- > 0;)
+                if (t->steps[i] <= next)
+                        next = t->steps[i];
+                else if (t->steps[i] != TIME_UNKNOWN) {
+                        t->steps[i] = TIME_UNKNOWN;
+                        t->steps_left_out = true;
+                }
+}
+
 static uint64_t first_time(const struct timeline_unit *unit) {
         uint64_t first = TIME_UNKNOWN;
 
@@ -862,6 +875,7 @@ static int read_all(struct reader *reader) {
         if (r < 0)
                 return r;
 
+        leave_out_steps(t);
         if (t->n_units > 0)
                 qsort(t->units, t->n_units, sizeof(*t->units), compare_units);
         /* Those of the initrd alone come last. */

@@ -58,6 +58,7 @@ struct timeline {
         size_t n_units;
         bool is_running;       /* the boot that the kexec led to is the one that runs */
         bool units_left_out;   /* there were more than anybody has */
+        bool steps_left_out;   /* they began after the next one, as far as the journal tells */
         bool has_shutdown_log; /* what systemd-shutdown said is in the journal, to its end */
         bool clock_was_set;    /* so that it cannot be told how long the jump took, and 0 is assumed */
         bool is_reboot;        /* there was to be a kexec, but this boot is known not to come from one */
