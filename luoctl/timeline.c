@@ -311,7 +311,10 @@ static void print_json(const struct timeline *t, struct timeline_unit *const *un
         json_unsigned(&j, "realtimeUSec", t->realtime);
         json_boolean(&j, "hasShutdownLog", t->has_shutdown_log);
         json_boolean(&j, "clockWasSet", t->clock_was_set);
-        json_boolean(&j, "isReboot", t->is_reboot);
+        if (t->is_running)
+                json_boolean(&j, "isReboot", t->is_reboot);
+        else
+                json_string(&j, "isReboot", NULL);
         json_boolean(&j, "unitsLeftOut", t->units_left_out);
         json_boolean(&j, "stepsLeftOut", t->steps_left_out);
 

@@ -61,7 +61,7 @@ struct timeline {
         bool steps_left_out;   /* they began after the next one, as far as the journal tells */
         bool has_shutdown_log; /* what systemd-shutdown said is in the journal, to its end */
         bool clock_was_set;    /* so that it cannot be told how long the jump took, and 0 is assumed */
-        bool is_reboot;        /* there was to be a kexec, but this boot is known not to come from one */
+        bool is_reboot;        /* it was to be a kexec, and is known to be none; known if the boot runs */
 };
 
 /*
