@@ -274,7 +274,7 @@ static int print_tables(const struct arguments *arguments, const struct timeline
 
         printf("\n");
         if (timeline_blackout(t, &from, &to))
-                printf("Nobody answered from %.3f to %.3f: %.3f seconds.\n", (double) from / 1e6,
+                printf("No service was up from %.3f to %.3f: %.3f seconds.\n", (double) from / 1e6,
                         (double) to / 1e6, to > from ? (double) (to - from) / 1e6 : 0.0);
         print_remarks(t);
         return 0;

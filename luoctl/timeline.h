@@ -81,7 +81,10 @@ const char *timeline_step_text(enum timeline_step step);
 /* How long a step took: until the next one. TIME_UNKNOWN for the last one. */
 uint64_t timeline_step_duration(const struct timeline *timeline, enum timeline_step step);
 
-/* When nobody answered: from the end of the last services to the start of the first one. false: it cannot be told. */
+/*
+ * When no service was up: from the end of the last ones to the start of the first one, which may be journald.
+ * false: it cannot be told.
+ */
 bool timeline_blackout(const struct timeline *timeline, uint64_t *ret_from, uint64_t *ret_to);
 
 /* The same of one service. *ret_to is TIME_UNKNOWN if it was not started again. false: it was not up. */
