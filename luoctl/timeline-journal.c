@@ -54,21 +54,35 @@
 /* Parts of a disjunction are separated by this. */
 #define OR "|"
 
-static const char *const kexec_entries[] = { "_TRANSPORT=kernel", "SYSLOG_PID=1",
+#define LOGIND_ENTRIES "_SYSTEMD_UNIT=systemd-logind.service", "MESSAGE_ID=" SD_MESSAGE_SHUTDOWN_STR
+
+/* How boots end: of each the last one tells. The stop of basic.target tells that what logind asked for is done. */
+static const char *const end_entries[] = { "_TRANSPORT=kernel", "SYSLOG_PID=1",
         "SYSLOG_IDENTIFIER=systemd-shutdown", "MESSAGE=Rebooting with kexec.",
         "MESSAGE=Preserved fd stores in LUO session 'systemd' for kexec.", OR, /* */
-        "_PID=1", "UNIT=kexec.target", "UNIT=systemd-kexec.service",
-        "MESSAGE_ID=" SD_MESSAGE_UNIT_STARTING_STR, "MESSAGE_ID=" SD_MESSAGE_UNIT_STARTED_STR, OR, /* */
-        "_SYSTEMD_UNIT=systemd-logind.service", "MESSAGE_ID=" SD_MESSAGE_SHUTDOWN_STR, "SHUTDOWN=kexec",
-        NULL };
+        "_PID=1", "UNIT=kexec.target", "UNIT=systemd-kexec.service", "UNIT=reboot.target",
+        "UNIT=systemd-reboot.service", "UNIT=poweroff.target", "UNIT=systemd-poweroff.service",
+        "UNIT=halt.target", "UNIT=systemd-halt.service", "MESSAGE_ID=" SD_MESSAGE_UNIT_STARTING_STR,
+        "MESSAGE_ID=" SD_MESSAGE_UNIT_STARTED_STR, OR,                                /* */
+        "_PID=1", "UNIT=basic.target", "MESSAGE_ID=" SD_MESSAGE_UNIT_STOPPED_STR, OR, /* */
+        LOGIND_ENTRIES, NULL };
+
+/* The first job of the shutdown, from which the others come, or the one behind it */
+static const char *const job_entries[] = { "_PID=1", "UNIT=kexec.target", "UNIT=systemd-kexec.service",
+        "MESSAGE_ID=" SD_MESSAGE_UNIT_STARTING_STR, "MESSAGE_ID=" SD_MESSAGE_UNIT_STARTED_STR, NULL };
 
 /* "reboot" is one, too, if a kernel is loaded. A soft-reboot is no end of the boot. */
-static const char *const logind_entries[] = { "_SYSTEMD_UNIT=systemd-logind.service",
-        "MESSAGE_ID=" SD_MESSAGE_SHUTDOWN_STR, "SHUTDOWN=kexec", "SHUTDOWN=reboot", NULL };
+#define REQUEST_ENTRIES LOGIND_ENTRIES, "SHUTDOWN=kexec", "SHUTDOWN=reboot"
+
+static const char *const request_entries[] = { REQUEST_ENTRIES, NULL };
 
 /* PID 1 writes to the kernel's log while there is no journald. */
 static const char *const manager_entries[] = { "_PID=1", "SYSLOG_IDENTIFIER=systemd", OR, "_TRANSPORT=kernel",
         "SYSLOG_PID=1", "SYSLOG_IDENTIFIER=systemd", "SYSLOG_IDENTIFIER=systemd-shutdown", NULL };
+
+static const char *const shutdown_entries[] = { "_PID=1", "SYSLOG_IDENTIFIER=systemd", OR,
+        "_TRANSPORT=kernel", "SYSLOG_PID=1", "SYSLOG_IDENTIFIER=systemd",
+        "SYSLOG_IDENTIFIER=systemd-shutdown", OR, REQUEST_ENTRIES, NULL };
 
 static const char *const manager_kernel_entries[] = { "_TRANSPORT=kernel", "SYSLOG_PID=1",
         "SYSLOG_IDENTIFIER=systemd", NULL };
@@ -82,6 +96,7 @@ struct reader {
         uint64_t end, end_realtime; /* of the previous boot */
         uint64_t kernel;            /* the next one's start, since begin */
         uint64_t first_unit;        /* by the clock of the next boot */
+        uint64_t job;               /* PID 1's number of the first one of the shutdown */
         bool is_shutdown_known;     /* when it began; if not, this is found as it is read */
 };
 
@@ -198,10 +213,14 @@ static bool is_forwarded(sd_journal *journal) {
         return false;
 }
 
-static bool get_time(sd_journal *journal, const char *name, uint64_t *ret) {
+static bool get_number(sd_journal *journal, const char *name, uint64_t maximum, uint64_t *ret) {
         char text[24];
 
-        return get_field(journal, name, text, sizeof(text)) && parse_number(text, TIME_MAX, ret);
+        return get_field(journal, name, text, sizeof(text)) && parse_number(text, maximum, ret);
+}
+
+static bool get_time(sd_journal *journal, const char *name, uint64_t *ret) {
+        return get_number(journal, name, TIME_MAX, ret);
 }
 
 /*
@@ -238,9 +257,38 @@ static bool has_field(sd_journal *journal, const char *name, const char *value) 
 
 /* ---- which boots ---- */
 
-/* Whether a boot was ended by a kexec, as far as its journal tells */
-static int is_ended_by_kexec(sd_journal *journal, sd_id128_t boot) {
-        return find_last(journal, boot, kexec_entries);
+/*
+ * The last boot that was ended by a kexec, as far as its journal tells: this boot, or, if it is null, any but one.
+ * logind tells what it asks for, which may come to nothing: that counts only where the stop of basic.target follows,
+ * and nothing that tells more, as what comes behind the unmounting of /var is lost.
+ */
+static int find_ended_by_kexec(sd_journal *journal, sd_id128_t boot, sd_id128_t but, sd_id128_t *ret) {
+        sd_id128_t found, last = SD_ID128_NULL;
+        bool is_stopped = false;
+        int r;
+
+        for (r = find_last(journal, boot, end_entries); r > 0; r = sd_journal_previous(journal)) {
+                r = get_boot(journal, &found);
+                if (r < 0)
+                        return r;
+                if (!sd_id128_equal(found, last))
+                        is_stopped = false;
+                else if (!is_stopped)
+                        continue; /* it is the last one that counts */
+                last = found;
+                if (sd_id128_equal(found, but))
+                        continue;
+
+                if (has_field(journal, "UNIT", "kexec.target") ||
+                        has_field(journal, "UNIT", "systemd-kexec.service") ||
+                        has_field(journal, "SYSLOG_IDENTIFIER", "systemd-shutdown") ||
+                        (is_stopped && has_field(journal, "SHUTDOWN", "kexec"))) {
+                        *ret = found;
+                        return 1;
+                }
+                is_stopped = has_field(journal, "UNIT", "basic.target");
+        }
+        return r;
 }
 
 /* The boot that runs, or the last one in a folder */
@@ -265,26 +313,20 @@ static int find_last_kexec(struct reader *reader, bool is_here) {
         reader->boot = last;
         r = find_next_boot(reader->journal, last, sd_journal_previous, &reader->previous_boot);
         if (r > 0)
-                r = is_ended_by_kexec(reader->journal, reader->previous_boot);
+                r = find_ended_by_kexec(
+                        reader->journal, reader->previous_boot, SD_ID128_NULL, &reader->previous_boot);
         if (r != 0)
                 return r;
 
         /* Others came between, or the clock was set back, and what is older looks newer. A shutdown that goes on right
          * now is not over. */
-        r = find_last(reader->journal, SD_ID128_NULL, kexec_entries);
-        for (; r > 0; r = sd_journal_previous(reader->journal)) {
-                r = get_boot(reader->journal, &reader->previous_boot);
-                if (r < 0)
-                        return r;
-                if (sd_id128_equal(reader->previous_boot, last))
-                        continue;
-
-                r = find_next_boot(reader->journal, reader->previous_boot, sd_journal_next, &reader->boot);
-                if (r == 0)
-                        reader->boot = last;
-                return r < 0 ? r : 1;
-        }
-        return r;
+        r = find_ended_by_kexec(reader->journal, SD_ID128_NULL, last, &reader->previous_boot);
+        if (r <= 0)
+                return r;
+        r = find_next_boot(reader->journal, reader->previous_boot, sd_journal_next, &reader->boot);
+        if (r == 0)
+                reader->boot = last;
+        return r < 0 ? r : 1;
 }
 
 /* The kexec that led to a boot. Returns 1, 0 if there was none, or -EINVAL if this is no name of a boot. */
@@ -303,7 +345,9 @@ static int find_kexec(struct reader *reader, bool is_here, const char *boot) {
         }
 
         r = find_next_boot(reader->journal, reader->boot, sd_journal_previous, &reader->previous_boot);
-        return r <= 0 ? r : is_ended_by_kexec(reader->journal, reader->previous_boot);
+        return r <= 0 ? r
+                      : find_ended_by_kexec(reader->journal, reader->previous_boot, SD_ID128_NULL,
+                                &reader->previous_boot);
 }
 
 /* ---- units ---- */
@@ -495,23 +539,12 @@ static void note_shutdown(struct reader *reader, uint64_t time) {
                         steps[shutdown_messages[i].step] = time;
 }
 
-/* Units that are started when the machine goes down */
-static bool is_of_shutdown(const char *unit) {
-        static const char *const names[] = { "shutdown.target", "umount.target", "final.target",
-                "kexec.target", "reboot.target", "systemd-kexec.service", "systemd-reboot.service" };
-
-        for (size_t i = 0; i < ELEMENTS(names); i++)
-                if (strcmp(unit, names[i]) == 0)
-                        return true;
-        return false;
-}
-
 /* Notes down, in the clock of its boot, what the current entry says. Returns 0 where the shutdown began. */
 static int read_shutdown_entry(struct reader *reader) {
         sd_journal *journal = reader->journal;
         struct event event;
-        uint64_t time;
-        bool is_kernel;
+        uint64_t time, job;
+        bool is_kernel, has_job;
         int r;
 
         /* After a long time the kernel's log has a time of its own. */
@@ -523,6 +556,8 @@ static int read_shutdown_entry(struct reader *reader) {
                 return r;
         if (time > TIME_MAX)
                 return 1;
+        if (time > reader->end)
+                reader->end = time; /* the last entry need not be the latest one */
         if (reader->is_shutdown_known && time < reader->begin)
                 return time + DELAY_MAX >= reader->begin;
 
@@ -536,14 +571,29 @@ static int read_shutdown_entry(struct reader *reader) {
                 reader->timeline->steps[STEP_SHUTDOWN] = time;
                 return 1;
         }
-        if (!get_event(journal, is_kernel, &event))
+        if (has_field(journal, "MESSAGE_ID", SD_MESSAGE_SHUTDOWN_STR)) {
+                reader->is_shutdown_known = true;
+                reader->begin = time;
+                r = sd_journal_get_realtime_usec(journal, &reader->timeline->realtime);
+                return r < 0 ? r : 1;
+        }
+        if (!get_event(journal, is_kernel, &event) || event.type == EVENT_STARTING)
                 return 1;
-        if (event.type == EVENT_STARTING || event.type == EVENT_STARTED)
-                return reader->is_shutdown_known || is_of_shutdown(event.unit);
+        has_job = !is_kernel && get_number(journal, "JOB_ID", UINT32_MAX, &job);
+        if (event.type == EVENT_STARTED)
+                return is_kernel || reader->is_shutdown_known || (has_job && job >= reader->job);
 
-        note_begin(reader, time);
+        if (has_job && job < reader->job)
+                return 1; /* somebody had it stopped before */
+        if (has_job)
+                note_begin(reader, time);
         r = note_event(reader, &event, time);
         return r < 0 ? r : 1;
+}
+
+/* What was before is not of the shutdown, as the stop of a unit before it that came late */
+static uint64_t since(uint64_t time, uint64_t begin) {
+        return time == TIME_UNKNOWN || time < begin ? TIME_UNKNOWN : time - begin;
 }
 
 /* From its end back to the begin of the shutdown */
@@ -565,19 +615,18 @@ static int read_shutdown(struct reader *reader) {
         reader->begin = reader->end;
         t->realtime = reader->end_realtime;
 
-        r = find_last(journal, reader->previous_boot, logind_entries);
-        if (r > 0) {
-                reader->is_shutdown_known = true;
-                r = get_entry_time(journal, false, &reader->begin);
-                if (r >= 0)
-                        r = sd_journal_get_realtime_usec(journal, &t->realtime);
+        /* Without a job it is all that PID 1 did after logind's request, if there was one. */
+        r = find_last(journal, reader->previous_boot, job_entries);
+        if (r > 0 && !get_number(journal, "JOB_ID", UINT32_MAX, &reader->job))
+                r = 0;
+        if (r == 0) {
+                r = find_last(journal, reader->previous_boot, request_entries);
+                reader->job = r > 0 ? 0 : UINT64_MAX;
         }
         if (r < 0)
                 return r;
-        if (reader->begin > reader->end)
-                return -EBADMSG;
 
-        r = find_last(journal, reader->previous_boot, manager_entries);
+        r = find_last(journal, reader->previous_boot, shutdown_entries);
         while (r > 0) {
                 r = read_shutdown_entry(reader);
                 if (r > 0)
@@ -591,12 +640,10 @@ static int read_shutdown(struct reader *reader) {
         t->steps[STEP_JUMP] = reader->end;
         t->has_shutdown_log = t->steps[STEP_CALL] != TIME_UNKNOWN || t->steps[STEP_EXITRD] != TIME_UNKNOWN;
         for (size_t i = 0; i < STEPS; i++)
-                if (t->steps[i] != TIME_UNKNOWN)
-                        t->steps[i] -= reader->begin;
+                t->steps[i] = since(t->steps[i], reader->begin);
         for (size_t i = 0; i < t->n_units; i++)
                 for (size_t k = 0; k < EVENTS; k++)
-                        if (t->units[i]->times[k] != TIME_UNKNOWN)
-                                t->units[i]->times[k] -= reader->begin;
+                        t->units[i]->times[k] = since(t->units[i]->times[k], reader->begin);
         return 0;
 }
 
@@ -780,6 +827,19 @@ static int find_services_up(struct reader *reader) {
 
 /* ---- all of it ---- */
 
+/* A step that begins after the next one has a wrong time, or that one has. */
+static void leave_out_steps(struct timeline *t) {
+        uint64_t next = TIME_UNKNOWN;
+
+        for (size_t i = STEPS; i-- > 0;)
+                if (t->steps[i] <= next)
+                        next = t->steps[i];
+                else if (t->steps[i] != TIME_UNKNOWN) {
+                        t->steps[i] = TIME_UNKNOWN;
+                        t->steps_left_out = true;
+                }
+}
+
 static uint64_t first_time(const struct timeline_unit *unit) {
         uint64_t first = TIME_UNKNOWN;
 
@@ -815,6 +875,7 @@ static int read_all(struct reader *reader) {
         if (r < 0)
                 return r;
 
+        leave_out_steps(t);
         if (t->n_units > 0)
                 qsort(t->units, t->n_units, sizeof(*t->units), compare_units);
         /* Those of the initrd alone come last. */

@@ -142,7 +142,7 @@ void timeline_print_svg(
         printf("<text x=\"%d\" y=\"24\">", MARGIN);
         print_escaped(title);
         printf("</text>\n<text x=\"%d\" y=\"42\">Red: stops, green: starts, dark green: takes its state, "
-               "pale red: away, grey: nobody answers."
+               "pale red: away, grey: no service is up."
                "</text>\n",
                 MARGIN);
         print_axis(&plot, height);

@@ -50,7 +50,7 @@ const char *timeline_step_text(enum timeline_step step) {
 uint64_t timeline_step_duration(const struct timeline *t, enum timeline_step step) {
         for (size_t next = (size_t) step + 1; next < STEPS; next++)
                 if (t->steps[next] != TIME_UNKNOWN)
-                        return t->steps[next] > t->steps[step] ? t->steps[next] - t->steps[step] : 0;
+                        return t->steps[next] - t->steps[step];
         return TIME_UNKNOWN;
 }
 
@@ -251,6 +251,8 @@ static void print_remarks(const struct timeline *t) {
                        "without a kexec.\n");
         if (t->steps[STEP_READY] == TIME_UNKNOWN)
                 printf("PID 1 has not said that all is started.\n");
+        if (t->steps_left_out)
+                printf("The times of some steps contradict each other: not all of these are listed.\n");
         if (t->units_left_out)
                 printf("There are more units than are listed.\n");
 }
@@ -272,7 +274,7 @@ static int print_tables(const struct arguments *arguments, const struct timeline
 
         printf("\n");
         if (timeline_blackout(t, &from, &to))
-                printf("Nobody answered from %.3f to %.3f: %.3f seconds.\n", (double) from / 1e6,
+                printf("No service was up from %.3f to %.3f: %.3f seconds.\n", (double) from / 1e6,
                         (double) to / 1e6, to > from ? (double) (to - from) / 1e6 : 0.0);
         print_remarks(t);
         return 0;
@@ -309,8 +311,12 @@ static void print_json(const struct timeline *t, struct timeline_unit *const *un
         json_unsigned(&j, "realtimeUSec", t->realtime);
         json_boolean(&j, "hasShutdownLog", t->has_shutdown_log);
         json_boolean(&j, "clockWasSet", t->clock_was_set);
-        json_boolean(&j, "isReboot", t->is_reboot);
+        if (t->is_running)
+                json_boolean(&j, "isReboot", t->is_reboot);
+        else
+                json_string(&j, "isReboot", NULL);
         json_boolean(&j, "unitsLeftOut", t->units_left_out);
+        json_boolean(&j, "stepsLeftOut", t->steps_left_out);
 
         json_begin(&j, "steps", '[');
         for (size_t i = 0; i < STEPS; i++)

@@ -58,9 +58,10 @@ struct timeline {
         size_t n_units;
         bool is_running;       /* the boot that the kexec led to is the one that runs */
         bool units_left_out;   /* there were more than anybody has */
+        bool steps_left_out;   /* they began after the next one, as far as the journal tells */
         bool has_shutdown_log; /* what systemd-shutdown said is in the journal, to its end */
         bool clock_was_set;    /* so that it cannot be told how long the jump took, and 0 is assumed */
-        bool is_reboot;        /* there was to be a kexec, but this boot is known not to come from one */
+        bool is_reboot;        /* it was to be a kexec, and is known to be none; known if the boot runs */
 };
 
 /*
@@ -80,7 +81,10 @@ const char *timeline_step_text(enum timeline_step step);
 /* How long a step took: until the next one. TIME_UNKNOWN for the last one. */
 uint64_t timeline_step_duration(const struct timeline *timeline, enum timeline_step step);
 
-/* When nobody answered: from the end of the last services to the start of the first one. false: it cannot be told. */
+/*
+ * When no service was up: from the end of the last ones to the start of the first one, which may be journald.
+ * false: it cannot be told.
+ */
 bool timeline_blackout(const struct timeline *timeline, uint64_t *ret_from, uint64_t *ret_to);
 
 /* The same of one service. *ret_to is TIME_UNKNOWN if it was not started again. false: it was not up. */
