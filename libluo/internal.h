@@ -261,10 +261,10 @@ int libluo_internal_notify_barrier_fd(uint64_t timeout_usec);
 int libluo_internal_notify_ask_room(size_t n);
 
 /*
- * store.c: whether one entry more could be put. Returns 0, -ENOBUFS, -ENOTCONN, -ENOMEDIUM, or the errors of
- * libluo_store_barrier().
+ * store.c: asks the service manager whether n entries more could be put, unless it is known that not. Returns 0,
+ * -ENOBUFS, -ENOTCONN, -ENOMEDIUM, or the errors of libluo_store_barrier().
  */
-int libluo_internal_store_check_room(const libluo_store *store);
+int libluo_internal_store_ask_room(const libluo_store *store, size_t n);
 
 /* store.c: reads a number that fills the whole of an environment variable; false if it is not set, or not that. */
 bool libluo_internal_number_from_environment(const char *variable, uint64_t *ret);

@@ -49,11 +49,14 @@ static int open_by_manager(const char *name, uint64_t until_usec, int *restored,
         return r < 0 ? r : check_direction(*next, true);
 }
 
-/* Whether there is an fd store, with room: 1, 0 if there is none, or the errors of libluo_store_put_fd(). */
-static int has_room(const libluo_store *store) {
+/*
+ * Whether there is an fd store, with room for n: 1, 0 if there is none, or the errors of libluo_store_put_fd(). That
+ * the service manager has answered tells that it will get what is put, too.
+ */
+static int has_room(const libluo_store *store, size_t n) {
         int r;
 
-        r = libluo_internal_store_check_room(store);
+        r = libluo_internal_store_ask_room(store, n);
         /* Without $FDSTORE there is no fd store, which a store that others write to finds out by asking for room */
         if (r == -ENOTCONN || r == -ENOMEDIUM || (r == -ENOBUFS && !getenv("FDSTORE")))
                 return 0;
@@ -90,7 +93,13 @@ static int open_by_device(
         bool is_stored, is_retrieved = false;
         int device_fd, fd, r;
 
-        r = has_room(store);
+        device_fd = libluo_device_open(timeout_usec);
+        if (device_fd < 0)
+                return device_fd;
+
+        /* Not while it is open: the service manager may wait for it, too */
+        close_fd(device_fd);
+        r = has_room(store, *restored < 0 ? 2 : 1);
         if (r < 0)
                 return r;
         is_stored = r > 0;
@@ -119,6 +128,11 @@ static int open_by_device(
         r = 0;
 
 finish:
+        /* Whose it is may be waiting for the device, to find that the name is not taken */
+        if (r < 0) {
+                close_fd(*next);
+                *next = -1;
+        }
         close_fd(device_fd);
         if (r < 0 || !is_stored)
                 return r;

@@ -613,8 +613,17 @@ static int check_room(const libluo_store *s, bool is_counted) {
         return libluo_internal_notify_ask_room(1);
 }
 
-int libluo_internal_store_check_room(const libluo_store *store) {
-        return getenv("NOTIFY_SOCKET") ? check_room(store, /* is_counted= */ false) : -ENOTCONN;
+int libluo_internal_store_ask_room(const libluo_store *store, size_t n) {
+        if (!getenv("NOTIFY_SOCKET"))
+                return -ENOTCONN;
+
+        if (store->off)
+                return -ENOMEDIUM;
+
+        if (!store->shared && store->n_entries + store->n_leftovers - store->n_foreign + n > store->maximum)
+                return -ENOBUFS;
+
+        return libluo_internal_notify_ask_room(n);
 }
 
 LIBLUO_PUBLIC int libluo_store_put_fd(libluo_store *store, const char *name, int fd, uint32_t flags) {

@@ -783,7 +783,8 @@ static bool put_session_aside(
         char *suffix = strrchr(entry->name, '.');
 
         if (session->incoming) {
-                if (!entry->is_unit_session)
+                /* There is nothing in one that was finished */
+                if (!entry->is_unit_session && session->n_files > 0)
                         fprintf(stderr,
                                 "luo-emulate: fd store: \"%s\" is lost in the kexec: the session \"%s\" came "
                                 "from the previous boot, and only new ones are preserved.\n",

@@ -367,6 +367,7 @@ STORE(session, MANAGER, SESSION, have.file_fd)
 STORE(session_vsock, VSOCK, SESSION, have.file_fd)
 STORE(session_nobody, NOBODY, SESSION, have.file_fd)
 STORE(session_full, NO_ROOM, SESSION, have.file_fd)
+STORE(session_answered, SHARED, SESSION, have.file_fd)
 STORE(session_passed, MANAGER, SESSION_PASSED, have.file_fd)
 STORE(session_bad_name, MANAGER, SESSION_BAD_NAME, have.file_fd)
 
