@@ -30,10 +30,10 @@ die() {
 [[ $cache == /* ]] || cache=$PWD/$cache
 [[ $cache != *[[:space:]:]* ]] ||
     die "The cache's path has a space or a colon in it, with which no kernel can be built: $cache" \
-        "Set LUO_CACHE to another folder."
+        "Set LUO_CACHE to a folder whose path has neither."
 export LUO_CACHE=$cache
 mkdir -p "$cache/logs"
-[[ ${LUO_KEEP:-0} =~ ^[0-9]+$ ]] || die "LUO_KEEP is \"$LUO_KEEP\"; it has to be a number."
+[[ ${LUO_KEEP:-0} =~ ^(0|[1-9][0-9]*)$ ]] || die "LUO_KEEP is \"$LUO_KEEP\"; it has to be a number."
 
 # The Debian releases that packages are taken from: images, tools; the kernel may come from either of the last. Tools
 # stay what they are when images are of unstable, where packages to build with cannot be installed on many a day.
