@@ -261,10 +261,13 @@ int libluo_internal_notify_barrier_fd(uint64_t timeout_usec);
 int libluo_internal_notify_ask_room(size_t n);
 
 /*
- * store.c: asks the service manager whether n entries more could be put, unless it is known that not. Returns 0,
- * -ENOBUFS, -ENOTCONN, -ENOMEDIUM, or the errors of libluo_store_barrier().
+ * store.c: whether n entries more could be put: the service manager has answered then. Returns 0, -ENOBUFS, -ENOTCONN,
+ * -ENOMEDIUM, or the errors of libluo_store_barrier().
  */
 int libluo_internal_store_ask_room(const libluo_store *store, size_t n);
+
+/* store.c: libluo_store_put_fd() for who has just asked for room */
+int libluo_internal_store_put_session(libluo_store *store, const char *name, int session_fd);
 
 /* store.c: reads a number that fills the whole of an environment variable; false if it is not set, or not that. */
 bool libluo_internal_number_from_environment(const char *variable, uint64_t *ret);

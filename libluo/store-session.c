@@ -78,8 +78,28 @@ static int check_numbers(int fd) {
         return LUO_CLOSED_SET(r, EMFILE, ENOMEM);
 }
 
-static int put(libluo_store *store, const char *fdname, int session_fd) {
-        return libluo_store_put_fd(store, fdname, session_fd, LIBLUO_STORE_NO_POLL | LIBLUO_STORE_ADD);
+static int open_device(uint64_t until_usec) {
+        uint64_t now = now_usec();
+
+        return libluo_device_open(until_usec > now ? until_usec - now : 0);
+}
+
+/* Opens the device, and makes the session. Returns the device's fd. */
+static int create(const char *name, uint64_t until_usec, int *next) {
+        int device_fd, r;
+
+        device_fd = open_device(until_usec);
+        if (device_fd < 0)
+                return device_fd;
+
+        r = libluo_session_create(device_fd, name);
+        if (r < 0) {
+                close_fd(device_fd);
+                return r == -EEXIST ? -EBUSY : r;
+        }
+
+        *next = r;
+        return device_fd;
 }
 
 /*
@@ -88,46 +108,37 @@ static int put(libluo_store *store, const char *fdname, int session_fd) {
  * fails after that, even if the fd store has been filled meanwhile.
  */
 static int open_by_device(
-        libluo_store *store, const char *name, uint64_t timeout_usec, int *restored, int *next) {
+        libluo_store *store, const char *name, uint64_t until_usec, int *restored, int *next) {
         char next_name[LIBLUO_SESSION_NAME_MAX + sizeof(NEXT)];
         bool is_stored, is_retrieved = false;
         int device_fd, fd, r;
 
-        device_fd = libluo_device_open(timeout_usec);
+        device_fd = open_device(until_usec);
         if (device_fd < 0)
                 return device_fd;
 
         /* Not while it is open: the service manager may wait for it, too */
         close_fd(device_fd);
         r = has_room(store, *restored < 0 ? 2 : 1);
-        if (r < 0)
+        if (r < 0 && r != -ENOBUFS)
                 return r;
         is_stored = r > 0;
 
-        device_fd = libluo_device_open(timeout_usec);
+        device_fd = create(name, until_usec, next);
         if (device_fd < 0)
                 return device_fd;
 
-        r = libluo_session_create(device_fd, name);
-        if (r == -EEXIST)
-                r = -EBUSY;
-        if (r < 0)
-                goto finish;
-        *next = r;
-
-        if (*restored < 0) {
+        /* It may be full of what has this name: that comes first */
+        if (r >= 0 && *restored < 0) {
                 r = check_numbers(device_fd);
                 if (r >= 0)
                         r = libluo_session_retrieve(device_fd, name);
-                if (r < 0 && r != -ENOENT)
-                        goto finish;
                 is_retrieved = r >= 0;
                 if (is_retrieved)
                         *restored = r;
+                if (r == -ENOENT)
+                        r = 0;
         }
-        r = 0;
-
-finish:
         /* Whose it is may be waiting for the device, to find that the name is not taken */
         if (r < 0) {
                 close_fd(*next);
@@ -135,19 +146,17 @@ finish:
         }
         close_fd(device_fd);
         if (r < 0 || !is_stored)
-                return r;
+                return r < 0 ? r : 0;
 
         /* The plain name may be that of the restored one */
         fd = is_retrieved ? -1 : libluo_store_get_fd(store, name, 0);
         (void) snprintf(next_name, sizeof(next_name), "%s%s", name, fd == -ENOENT ? "" : NEXT);
         close_fd(fd);
 
-        r = put(store, next_name, *next);
-        if (!is_retrieved)
-                return r;
-
-        (void) put(store, name, *restored);
-        return 0;
+        if (is_retrieved)
+                (void) libluo_internal_store_put_session(store, name, *restored);
+        r = libluo_internal_store_put_session(store, next_name, *next);
+        return is_retrieved ? 0 : r;
 }
 
 LIBLUO_PUBLIC int libluo_store_open_session(libluo_store *store, const char *name, uint32_t flags,
@@ -168,7 +177,7 @@ LIBLUO_PUBLIC int libluo_store_open_session(libluo_store *store, const char *nam
                 restored = -1;
                 r = libluo_store_get_sessions(store, name, 0, &restored, &next);
                 if (r == -ENOENT || (r >= 0 && next < 0))
-                        r = open_by_device(store, name, busy_timeout_usec, &restored, &next);
+                        r = open_by_device(store, name, until_usec, &restored, &next);
         }
         if (r < 0) {
                 close_fd(restored);

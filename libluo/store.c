@@ -614,19 +614,23 @@ static int check_room(const libluo_store *s, bool is_counted) {
 }
 
 int libluo_internal_store_ask_room(const libluo_store *store, size_t n) {
+        uint64_t n_stored = store->n_entries + store->n_leftovers;
+
         if (!getenv("NOTIFY_SOCKET"))
                 return -ENOTCONN;
 
         if (store->off)
                 return -ENOMEDIUM;
 
-        if (!store->shared && store->n_entries + store->n_leftovers - store->n_foreign + n > store->maximum)
+        if (!store->shared && n_stored + n <= store->maximum)
+                return libluo_internal_notify_barrier(LUO_NOTIFY_TIMEOUT_USEC);
+        if (!store->shared && n_stored - store->n_foreign + n > store->maximum)
                 return -ENOBUFS;
 
         return libluo_internal_notify_ask_room(n);
 }
 
-LIBLUO_PUBLIC int libluo_store_put_fd(libluo_store *store, const char *name, int fd, uint32_t flags) {
+static int put_fd(libluo_store *store, const char *name, int fd, uint32_t flags, bool has_room) {
         struct store_entry *e, *same;
         bool stored = false;
         int r, is_memory;
@@ -656,7 +660,7 @@ LIBLUO_PUBLIC int libluo_store_put_fd(libluo_store *store, const char *name, int
                         return add ? 0 : remove_others(store, name, same->generation);
         }
 
-        r = check_room(store, same && same->foreign);
+        r = has_room ? 0 : check_room(store, same && same->foreign);
         if (r < 0)
                 return r;
 
@@ -709,6 +713,14 @@ LIBLUO_PUBLIC int libluo_store_put_fd(libluo_store *store, const char *name, int
 fail:
         free_entry(e);
         return r;
+}
+
+LIBLUO_PUBLIC int libluo_store_put_fd(libluo_store *store, const char *name, int fd, uint32_t flags) {
+        return put_fd(store, name, fd, flags, /* has_room= */ false);
+}
+
+int libluo_internal_store_put_session(libluo_store *store, const char *name, int session_fd) {
+        return put_fd(store, name, session_fd, LIBLUO_STORE_NO_POLL | LIBLUO_STORE_ADD, /* has_room= */ true);
 }
 
 LIBLUO_PUBLIC int libluo_store_put_data(
