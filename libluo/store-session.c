@@ -145,8 +145,10 @@ static int open_by_device(
                 *next = -1;
         }
         close_fd(device_fd);
-        if (r < 0 || !is_stored)
-                return r < 0 ? r : 0;
+        if (r < 0)
+                return r;
+        if (!is_stored)
+                return 0;
 
         /* The plain name may be that of the restored one */
         fd = is_retrieved ? -1 : libluo_store_get_fd(store, name, 0);

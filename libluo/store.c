@@ -596,38 +596,32 @@ static int replace(libluo_store *s, struct store_entry *e, uint32_t flags, bool 
 }
 
 /*
- * Whether there is room for one entry more, or for a foreign one that is counted already. What is too much the service
+ * Whether there is room for n entries more, of which a foreign one may be counted already. What is too much the service
  * manager refuses without a word.
  */
-static int check_room(const libluo_store *s, bool is_counted) {
-        uint64_t n = s->n_entries + s->n_leftovers, most = n - is_counted, least = n - s->n_foreign;
+static int check_room(const libluo_store *s, size_t n, bool is_counted) {
+        uint64_t all = s->n_entries + s->n_leftovers + n, most = all - is_counted, least = all - s->n_foreign;
 
         if (s->off)
                 return -ENOMEDIUM;
-        if (!s->shared && most < s->maximum)
+        if (!s->shared && most <= s->maximum)
                 return 0;
-        if (!s->shared && least >= s->maximum)
+        if (!s->shared && least > s->maximum)
                 return -ENOBUFS;
 
         /* Others write to it, or it depends on how many of the foreign ones are stored */
-        return libluo_internal_notify_ask_room(1);
+        return libluo_internal_notify_ask_room(n);
 }
 
 int libluo_internal_store_ask_room(const libluo_store *store, size_t n) {
-        uint64_t n_stored = store->n_entries + store->n_leftovers;
+        int r;
 
         if (!getenv("NOTIFY_SOCKET"))
                 return -ENOTCONN;
 
-        if (store->off)
-                return -ENOMEDIUM;
-
-        if (!store->shared && n_stored + n <= store->maximum)
-                return libluo_internal_notify_barrier(LUO_NOTIFY_TIMEOUT_USEC);
-        if (!store->shared && n_stored - store->n_foreign + n > store->maximum)
-                return -ENOBUFS;
-
-        return libluo_internal_notify_ask_room(n);
+        /* Where the numbers tell, nobody was asked */
+        r = check_room(store, n, /* is_counted= */ false);
+        return r < 0 ? r : libluo_internal_notify_barrier(LUO_NOTIFY_TIMEOUT_USEC);
 }
 
 static int put_fd(libluo_store *store, const char *name, int fd, uint32_t flags, bool has_room) {
@@ -660,7 +654,7 @@ static int put_fd(libluo_store *store, const char *name, int fd, uint32_t flags,
                         return add ? 0 : remove_others(store, name, same->generation);
         }
 
-        r = has_room ? 0 : check_room(store, same && same->foreign);
+        r = has_room ? 0 : check_room(store, 1, same && same->foreign);
         if (r < 0)
                 return r;
 
