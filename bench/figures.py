@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the benchmarks of systemd make of the values of several rounds."""
+"""What the benchmarks make of the values of several rounds."""
 
+import datetime
 import json
 import statistics
 
@@ -14,8 +15,18 @@ def seconds(found):
     return f"{found['median']:.2f} s ({found['lowest']:.2f} to {found['highest']:.2f})"
 
 
-def write_json(path, head, names, figures):
-    """Writes all values of figures, whose keys are tuples of what names tells, with their summaries."""
+def rows(names, figures):
+    """All values of figures, whose keys are tuples of what names tells, with their summaries."""
+    return [{**dict(zip(names, key, strict=True)), **summary(values)} for key, values in figures.items()]
+
+
+def add_to_json(path, benchmark, head, figures):
+    """Writes the figures of this benchmark, and leaves those that others have written to the same file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [{**dict(zip(names, key, strict=True)), **summary(values)} for key, values in figures.items()]
-    path.write_text(json.dumps({**head, "figures": rows}, indent=2) + "\n", encoding="utf-8")
+    try:
+        everything = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError):
+        everything = {}
+    date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    everything[benchmark] = {"date": date, **head, "figures": figures}
+    path.write_text(json.dumps(everything, indent=2) + "\n", encoding="utf-8")
