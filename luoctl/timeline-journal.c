@@ -96,7 +96,7 @@ struct reader {
         uint64_t end, end_realtime; /* of the previous boot */
         uint64_t kernel;            /* the next one's start, since begin */
         uint64_t first_unit;        /* by the clock of the next boot */
-        uint64_t job;               /* PID 1's number of the first one of the shutdown */
+        uint64_t job;               /* PID 1's number of the first one of the shutdown, or 0 */
         bool is_shutdown_known;     /* when it began; if not, this is found as it is read */
 };
 
@@ -572,6 +572,8 @@ static int read_shutdown_entry(struct reader *reader) {
                 return 1;
         }
         if (has_field(journal, "MESSAGE_ID", SD_MESSAGE_SHUTDOWN_STR)) {
+                if (reader->job > 0 && time + DELAY_MAX < reader->begin)
+                        return 0; /* it came to nothing, and the shutdown is another one */
                 reader->is_shutdown_known = true;
                 reader->begin = time;
                 r = sd_journal_get_realtime_usec(journal, &reader->timeline->realtime);
@@ -711,6 +713,30 @@ static void note_manager(struct reader *reader, bool is_kernel, uint64_t time) {
                         reader->first_unit = time;
 }
 
+/* A service that failed is not back, if it is not started once more. */
+static void note_failure(struct reader *reader, bool is_kernel, uint64_t time) {
+        static const char failed[] = ": Failed with result ";
+        char name[UNIT_NAME_SIZE + sizeof(failed)];
+        struct timeline_unit *unit;
+        char *end;
+
+        if (is_kernel) {
+                get_message(reader->journal, name, sizeof(name));
+                end = strstr(name, failed);
+                if (!end)
+                        return;
+                *end = 0;
+        } else if (!has_field(reader->journal, "MESSAGE_ID", MESSAGE_UNIT_FAILURE_RESULT) ||
+                !get_field(reader->journal, "UNIT", name, sizeof(name)))
+                return;
+
+        unit = find_unit(reader, name);
+        if (unit && unit->times[EVENT_STARTED] != TIME_UNKNOWN && unit->times[EVENT_STARTED] <= time) {
+                unit->times[EVENT_STARTED] = TIME_UNKNOWN;
+                unit->has_failed = true;
+        }
+}
+
 /* Returns 0 where the start is over. */
 static int read_start_entry(struct reader *reader) {
         sd_journal *journal = reader->journal;
@@ -733,6 +759,7 @@ static int read_start_entry(struct reader *reader) {
         }
 
         note_manager(reader, is_kernel, time);
+        note_failure(reader, is_kernel, reader->kernel + time);
         if (!get_event(journal, is_kernel, &event) || event.type == EVENT_STOPPING ||
                 event.type == EVENT_STOPPED)
                 return 1;
@@ -772,7 +799,7 @@ static int read_start(struct reader *reader) {
 /* ---- services that stay up until the kexec ---- */
 
 static bool is_to_be_looked_for(const struct timeline_unit *unit) {
-        return unit->times[EVENT_STARTED] != TIME_UNKNOWN && !unit->is_oneshot &&
+        return (unit->times[EVENT_STARTED] != TIME_UNKNOWN || unit->has_failed) && !unit->is_oneshot &&
                 unit->times[EVENT_STOPPING] == TIME_UNKNOWN && unit->times[EVENT_STOPPED] == TIME_UNKNOWN &&
                 timeline_is_service(unit->name);
 }

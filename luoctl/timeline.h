@@ -45,6 +45,7 @@ struct timeline_unit {
         uint64_t forked, handed_over; /* of a service: until its own code ran, with what it had stored */
         bool survives_kill;           /* it is up until the jump */
         bool is_oneshot;              /* nothing of it runs on: it is never away */
+        bool has_failed;              /* after it was started in the next boot */
         /* Whether it was up when the shutdown began; known only of services that were not stopped but are started */
         bool was_up;
         uint64_t last_change; /* of that, by the clock of that boot */
