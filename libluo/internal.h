@@ -261,8 +261,9 @@ int libluo_internal_notify_barrier_fd(uint64_t timeout_usec);
 int libluo_internal_notify_ask_room(size_t n);
 
 /*
- * store.c: whether n entries more could be put: the service manager has answered then. Returns 0, -ENOBUFS, -ENOTCONN,
- * -ENOMEDIUM, or the errors of libluo_store_barrier().
+ * store.c: whether the fd store has room for n entries more (at least one), of this process: the service manager is
+ * asked, whatever the numbers say. Returns 0, -ENOMEDIUM if there is none (or, where $FDSTORE does not tell, if it is
+ * full), -ENOBUFS, -ENOTCONN, or the errors of libluo_store_barrier().
  */
 int libluo_internal_store_ask_room(const libluo_store *store, size_t n);
 
@@ -274,7 +275,7 @@ bool libluo_internal_number_from_environment(const char *variable, uint64_t *ret
 
 /*
  * store.c: how many file descriptors the service manager has passed to this process, 0 if they are for another one.
- * Returns 0 or -EBADMSG.
+ * Returns 0 or -EBADR.
  */
 int libluo_internal_count_passed(uint64_t *ret);
 

@@ -530,6 +530,7 @@ int libluo_store_get_sessions(
  *   -ENOSPC      no room for another session: LiveUpdateSessionsMax= of the unit, or the kernel's limit
  *   -ECOMM       the service manager's socket does not take the message, or no reply came
  *   -ENODEV, -EIO  as for libluo_device_open()
+ *   -ENOTCONN    there is an fd store ($FDSTORE), but $NOTIFY_SOCKET, by which sessions get into it, is gone
  *   -ETIMEDOUT, -ENOBUFS, -EAFNOSUPPORT, -EMEDIUMTYPE, -EBADF, -ENOSYS, -EINVAL, -EMFILE, -ENFILE, -ENOMEM, -EPROTO
  */
 int libluo_store_open_session(libluo_store *store, const char *name, uint32_t flags,

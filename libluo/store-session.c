@@ -49,20 +49,6 @@ static int open_by_manager(const char *name, uint64_t until_usec, int *restored,
         return r < 0 ? r : check_direction(*next, true);
 }
 
-/*
- * Whether there is an fd store, with room for n: 1, 0 if there is none, or the errors of libluo_store_put_fd(). That
- * the service manager has answered tells that it will get what is put, too.
- */
-static int has_room(const libluo_store *store, size_t n) {
-        int r;
-
-        r = libluo_internal_store_ask_room(store, n);
-        /* Without $FDSTORE there is no fd store, which a store that others write to finds out by asking for room */
-        if (r == -ENOTCONN || r == -ENOMEDIUM || (r == -ENOBUFS && !getenv("FDSTORE")))
-                return 0;
-        return r < 0 ? r : 1;
-}
-
 /* Whether there are numbers for all that storing two sessions opens */
 static int check_numbers(int fd) {
         int fds[8], r = 0;
@@ -84,8 +70,7 @@ static int open_device(uint64_t until_usec) {
         return libluo_device_open(until_usec > now ? until_usec - now : 0);
 }
 
-/* Opens the device, and makes the session. Returns the device's fd. */
-static int create(const char *name, uint64_t until_usec, int *next) {
+static int create(const char *name, uint64_t until_usec) {
         int device_fd, r;
 
         device_fd = open_device(until_usec);
@@ -93,13 +78,47 @@ static int create(const char *name, uint64_t until_usec, int *next) {
                 return device_fd;
 
         r = libluo_session_create(device_fd, name);
-        if (r < 0) {
-                close_fd(device_fd);
-                return r == -EEXIST ? -EBUSY : r;
-        }
+        close_fd(device_fd);
+        return r == -EEXIST ? -EBUSY : r;
+}
 
-        *next = r;
-        return device_fd;
+/*
+ * Whether there is an fd store, with room for n more: 1, 0 if there is none, or the errors of libluo_store_put_fd(). Of
+ * a service manager that has taken something it is known that it takes what this process puts.
+ */
+static int has_room(const libluo_store *store, size_t n) {
+        int r;
+
+        r = libluo_internal_store_ask_room(store, n);
+        return r == -ENOMEDIUM ? 0 : r < 0 ? r : 1;
+}
+
+/* The same, and opens the device as soon as that is known: while one waits for it, others may fill the fd store. */
+static int open_device_with_room(
+        const libluo_store *store, size_t n, uint64_t until_usec, int *ret_device_fd) {
+        for (;;) {
+                uint64_t begin = now_usec();
+                int device_fd, r;
+
+                r = has_room(store, n);
+                if (r < 0)
+                        return r;
+                /* This was no wait for the device */
+                if (__builtin_add_overflow(until_usec, now_usec() - begin, &until_usec))
+                        until_usec = UINT64_MAX;
+
+                device_fd = libluo_device_open(0);
+                if (device_fd >= 0)
+                        *ret_device_fd = device_fd;
+                if (device_fd != -EBUSY)
+                        return device_fd < 0 ? device_fd : r;
+
+                device_fd = open_device(until_usec);
+                if (device_fd < 0)
+                        return device_fd;
+                /* Not open while the service manager is asked, which may wait for it, too */
+                close_fd(device_fd);
+        }
 }
 
 /*
@@ -113,52 +132,45 @@ static int open_by_device(
         bool is_stored, is_retrieved = false;
         int device_fd, fd, r;
 
-        device_fd = open_device(until_usec);
-        if (device_fd < 0)
-                return device_fd;
+        /* First, as the name keeps others out who would ask for room for the same */
+        r = create(name, until_usec);
+        if (r < 0)
+                return r;
+        *next = r;
 
-        /* Not while it is open: the service manager may wait for it, too */
-        close_fd(device_fd);
-        r = has_room(store, *restored < 0 ? 2 : 1);
-        if (r < 0 && r != -ENOBUFS)
+        r = *restored < 0 ? open_device_with_room(store, 2, until_usec, &device_fd) : has_room(store, 1);
+        if (r < 0)
                 return r;
         is_stored = r > 0;
 
-        device_fd = create(name, until_usec, next);
-        if (device_fd < 0)
-                return device_fd;
-
-        /* It may be full of what has this name: that comes first */
-        if (r >= 0 && *restored < 0) {
+        if (*restored < 0) {
                 r = check_numbers(device_fd);
                 if (r >= 0)
                         r = libluo_session_retrieve(device_fd, name);
+                close_fd(device_fd);
+                if (r < 0 && r != -ENOENT)
+                        return r;
                 is_retrieved = r >= 0;
-                if (is_retrieved)
-                        *restored = r;
-                if (r == -ENOENT)
-                        r = 0;
+                *restored = is_retrieved ? r : -1;
         }
-        /* Whose it is may be waiting for the device, to find that the name is not taken */
-        if (r < 0) {
-                close_fd(*next);
-                *next = -1;
-        }
-        close_fd(device_fd);
-        if (r < 0)
-                return r;
         if (!is_stored)
                 return 0;
 
         /* The plain name may be that of the restored one */
-        fd = is_retrieved ? -1 : libluo_store_get_fd(store, name, 0);
-        (void) snprintf(next_name, sizeof(next_name), "%s%s", name, fd == -ENOENT ? "" : NEXT);
+        fd = libluo_store_get_fd(store, name, 0);
         close_fd(fd);
+        (void) snprintf(
+                next_name, sizeof(next_name), "%s%s", name, is_retrieved || fd != -ENOENT ? NEXT : "");
 
         if (is_retrieved)
                 (void) libluo_internal_store_put_session(store, name, *restored);
         r = libluo_internal_store_put_session(store, next_name, *next);
-        return is_retrieved ? 0 : r;
+        if (r < 0 && !is_retrieved)
+                return r;
+
+        /* A service manager that comes to a message after its sender has ended does not know whose it is */
+        (void) libluo_internal_notify_barrier(LUO_NOTIFY_TIMEOUT_USEC);
+        return 0;
 }
 
 LIBLUO_PUBLIC int libluo_store_open_session(libluo_store *store, const char *name, uint32_t flags,

@@ -596,11 +596,11 @@ static int replace(libluo_store *s, struct store_entry *e, uint32_t flags, bool 
 }
 
 /*
- * Whether there is room for n entries more, of which a foreign one may be counted already. What is too much the service
- * manager refuses without a word.
+ * Whether there is room for one entry more, which may be counted already, as a foreign one. What is too much the
+ * service manager refuses without a word.
  */
-static int check_room(const libluo_store *s, size_t n, bool is_counted) {
-        uint64_t all = s->n_entries + s->n_leftovers + n, most = all - is_counted, least = all - s->n_foreign;
+static int check_room(const libluo_store *s, bool is_counted) {
+        uint64_t all = s->n_entries + s->n_leftovers + 1, most = all - is_counted, least = all - s->n_foreign;
 
         if (s->off)
                 return -ENOMEDIUM;
@@ -610,18 +610,21 @@ static int check_room(const libluo_store *s, size_t n, bool is_counted) {
                 return -ENOBUFS;
 
         /* Others write to it, or it depends on how many of the foreign ones are stored */
-        return libluo_internal_notify_ask_room(n);
+        return libluo_internal_notify_ask_room(1);
 }
 
 int libluo_internal_store_ask_room(const libluo_store *store, size_t n) {
+        bool is_there = store->maximum != UINT64_MAX;
         int r;
 
+        if (store->off)
+                return -ENOMEDIUM;
         if (!getenv("NOTIFY_SOCKET"))
-                return -ENOTCONN;
+                return is_there ? -ENOTCONN : -ENOMEDIUM;
 
-        /* Where the numbers tell, nobody was asked */
-        r = check_room(store, n, /* is_counted= */ false);
-        return r < 0 ? r : libluo_internal_notify_barrier(LUO_NOTIFY_TIMEOUT_USEC);
+        /* What there is no fd store for is refused, too */
+        r = libluo_internal_notify_ask_room(n);
+        return r == -ENOBUFS && !is_there ? -ENOMEDIUM : r;
 }
 
 static int put_fd(libluo_store *store, const char *name, int fd, uint32_t flags, bool has_room) {
@@ -654,7 +657,7 @@ static int put_fd(libluo_store *store, const char *name, int fd, uint32_t flags,
                         return add ? 0 : remove_others(store, name, same->generation);
         }
 
-        r = has_room ? 0 : check_room(store, 1, same && same->foreign);
+        r = has_room ? 0 : check_room(store, same && same->foreign);
         if (r < 0)
                 return r;
 

@@ -36,11 +36,14 @@ RUN(memfd_new_nothing) {
         return TRY(libluo_memfd_new(NULL, 0, 0));
 }
 
-/* SHARED: there is a service manager that answers, too */
-enum manager { NO_MANAGER, MANAGER, VSOCK, NOBODY, NO_ROOM, NO_STORE, SHARED };
+/* SHARED: there is a service manager that answers, too. REFUSING: and takes nothing. */
+enum manager { NO_MANAGER, MANAGER, VSOCK, NOBODY, NO_ROOM, NO_STORE, SHARED, REFUSING };
 
-/* Keeps file descriptors, but of barriers, until the next message without one: like a service manager with room */
-static pid_t start_keeper(int manager_fd) {
+/*
+ * Keeps file descriptors, but of barriers, until the next message without one: like a service manager with room. Or
+ * keeps none, like one without.
+ */
+static pid_t start_keeper(int manager_fd, bool has_room) {
         pid_t pid = fork();
         int kept[16];
         size_t n = 0;
@@ -63,7 +66,7 @@ static pid_t start_keeper(int manager_fd) {
                 REQUIRE(recvmsg(manager_fd, &message, MSG_CMSG_CLOEXEC) >= 0 && n < ELEMENTS(kept));
                 if (CMSG_FIRSTHDR(&message))
                         memcpy(kept + n++, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(int));
-                if (strncmp(text, "BARRIER=1", strlen("BARRIER=1")) == 0)
+                if (strncmp(text, "BARRIER=1", strlen("BARRIER=1")) == 0 || (n > 0 && !has_room))
                         close_fd(kept[--n]);
                 else if (!CMSG_FIRSTHDR(&message))
                         while (n > 0)
@@ -247,7 +250,8 @@ static int use_store(const struct error_case *c, enum manager manager, enum stor
 
         REQUIRE((manager == NO_STORE ? unsetenv("FDSTORE")
                                      : setenv("FDSTORE", manager == NO_ROOM ? "1" : "16", 1)) == 0);
-        if (manager == MANAGER || manager == NO_ROOM || manager == NO_STORE || manager == SHARED)
+        if (manager == MANAGER || manager == NO_ROOM || manager == NO_STORE || manager == SHARED ||
+                manager == REFUSING)
                 manager_fd = start_manager();
         else if (manager == NO_MANAGER)
                 REQUIRE(unsetenv("NOTIFY_SOCKET") == 0);
@@ -256,8 +260,8 @@ static int use_store(const struct error_case *c, enum manager manager, enum stor
 
         /* Not that of a systemd which this may be run under */
         REQUIRE(setenv("LIBLUO_MANAGER_SOCKET", "/nowhere/at/all", 1) == 0);
-        if (manager == SHARED)
-                keeper = start_keeper(manager_fd);
+        if (manager == SHARED || manager == REFUSING)
+                keeper = start_keeper(manager_fd, manager == SHARED);
         store = open_store(passed_fd, manager == SHARED ? LIBLUO_STORE_SHARED : 0);
         if (c->object == CLOSED)
                 (void) close(PASSED);
@@ -366,7 +370,8 @@ STORE(sessions_null, MANAGER, SESSIONS_NULL, have.outgoing_fd)
 STORE(session, MANAGER, SESSION, have.file_fd)
 STORE(session_vsock, VSOCK, SESSION, have.file_fd)
 STORE(session_nobody, NOBODY, SESSION, have.file_fd)
-STORE(session_full, NO_ROOM, SESSION, have.file_fd)
+STORE(session_alone, NO_MANAGER, SESSION, have.file_fd)
+STORE(session_refused, REFUSING, SESSION, have.file_fd)
 STORE(session_answered, SHARED, SESSION, have.file_fd)
 STORE(session_passed, MANAGER, SESSION_PASSED, have.file_fd)
 STORE(session_bad_name, MANAGER, SESSION_BAD_NAME, have.file_fd)
