@@ -3,7 +3,19 @@
 
 import datetime
 import json
+import pathlib
 import statistics
+import subprocess
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+
+
+def systemd_of(image):
+    """What the systemd in an image is, which is made for that if it is not there."""
+    folder = subprocess.run(
+        [TOP / "scripts/build-image", image], stdout=subprocess.PIPE, encoding="utf-8", check=True
+    ).stdout.strip()
+    return pathlib.Path(folder, "systemd").read_text(encoding="utf-8").strip()
 
 
 def summary(values):
