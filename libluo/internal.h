@@ -74,6 +74,17 @@ static inline uint64_t now_usec(void) {
         return clock_usec(CLOCK_MONOTONIC);
 }
 
+/* Times that end, or do not: UINT64_MAX */
+static inline uint64_t add_usec(uint64_t a, uint64_t b) {
+        uint64_t sum;
+
+        return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+static inline uint64_t time_after(uint64_t timeout_usec) {
+        return add_usec(now_usec(), timeout_usec);
+}
+
 /* All formats are little endian. */
 /* A number of decimal digits and nothing else, up to a maximum: strtoull(3) takes signs and white space as well. */
 static inline bool parse_decimal(const char *text, uint64_t maximum, uint64_t *ret) {

@@ -526,7 +526,8 @@ int libluo_store_get_sessions(
  * are. flags is 0.
  * Where somebody else has the device open, this waits up to busy_timeout_usec microseconds. Returns 0, or
  *   -EACCES      not permitted by the unit (these settings, NotifyAccess=), nor may this process open the device
- *   -EBUSY       the device was in use all that time, or somebody else has a session of this name from the device
+ *   -EBUSY       the device was in use all that time, or there is a session of this name from the device, which was not
+ *                passed to this process
  *   -ENOSPC      no room for another session: LiveUpdateSessionsMax= of the unit, or the kernel's limit
  *   -ECOMM       the service manager's socket does not take the message, or no reply came
  *   -ENODEV, -EIO  as for libluo_device_open()

@@ -52,12 +52,6 @@ static bool time_left(uint64_t until, uint64_t *ret_usec) {
         return *ret_usec > 0;
 }
 
-static uint64_t time_after(uint64_t timeout_usec) {
-        uint64_t until;
-
-        return __builtin_add_overflow(now_usec(), timeout_usec, &until) ? UINT64_MAX : until;
-}
-
 /* The service manager may be slow: waits until it has read so much that there is room for a message. */
 static int send_until(int socket_fd, const struct msghdr *message, uint64_t until) {
         bool wait = false;

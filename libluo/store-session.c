@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -93,25 +94,25 @@ static int has_room(const libluo_store *store, size_t n) {
         return r == -ENOMEDIUM ? 0 : r < 0 ? r : 1;
 }
 
-/* The same, and opens the device as soon as that is known: while one waits for it, others may fill the fd store. */
+/* The same, and opens the device. While one waits for that others may fill the fd store: it is asked once more then. */
 static int open_device_with_room(
         const libluo_store *store, size_t n, uint64_t until_usec, int *ret_device_fd) {
-        for (;;) {
+        for (bool again = false;; again = true) {
                 uint64_t begin = now_usec();
                 int device_fd, r;
 
                 r = has_room(store, n);
                 if (r < 0)
                         return r;
-                /* This was no wait for the device */
-                if (__builtin_add_overflow(until_usec, now_usec() - begin, &until_usec))
-                        until_usec = UINT64_MAX;
+                until_usec = add_usec(until_usec, now_usec() - begin); /* that was no wait for the device */
 
-                device_fd = libluo_device_open(0);
-                if (device_fd >= 0)
+                device_fd = again ? open_device(until_usec) : libluo_device_open(0);
+                if (device_fd >= 0) {
                         *ret_device_fd = device_fd;
-                if (device_fd != -EBUSY)
-                        return device_fd < 0 ? device_fd : r;
+                        return r;
+                }
+                if (again || device_fd != -EBUSY)
+                        return device_fd;
 
                 device_fd = open_device(until_usec);
                 if (device_fd < 0)
@@ -132,8 +133,10 @@ static int open_by_device(
         bool is_stored, is_retrieved = false;
         int device_fd, fd, r;
 
-        /* First, as the name keeps others out who would ask for room for the same */
-        r = create(name, until_usec);
+        /* First, as the name keeps others out who would ask for room for the same. One who was not passed what is in
+         * the fd store has it only until the restored session is found to be taken. */
+        while ((r = create(name, until_usec)) == -EBUSY && *restored >= 0 && now_usec() < until_usec)
+                (void) poll(NULL, 0, 10);
         if (r < 0)
                 return r;
         *next = r;
@@ -175,23 +178,19 @@ static int open_by_device(
 
 LIBLUO_PUBLIC int libluo_store_open_session(libluo_store *store, const char *name, uint32_t flags,
         uint64_t busy_timeout_usec, int *ret_restored, int *ret_next) {
-        uint64_t until_usec;
         int restored = -1, next = -1, r;
 
         if (!store || !name || !name_is_valid(name) || flags != 0 || !ret_restored || !ret_next)
                 return -EINVAL;
 
-        if (__builtin_add_overflow(now_usec(), busy_timeout_usec, &until_usec))
-                until_usec = UINT64_MAX;
-
-        r = open_by_manager(name, until_usec, &restored, &next);
+        r = open_by_manager(name, time_after(busy_timeout_usec), &restored, &next);
         if (r == -EOPNOTSUPP) {
                 /* The manager keeps what it gave before it refused the other one */
                 close_fd(restored);
                 restored = -1;
                 r = libluo_store_get_sessions(store, name, 0, &restored, &next);
                 if (r == -ENOENT || (r >= 0 && next < 0))
-                        r = open_by_device(store, name, until_usec, &restored, &next);
+                        r = open_by_device(store, name, time_after(busy_timeout_usec), &restored, &next);
         }
         if (r < 0) {
                 close_fd(restored);

@@ -619,12 +619,10 @@ int libluo_internal_store_ask_room(const libluo_store *store, size_t n) {
 
         if (store->off)
                 return -ENOMEDIUM;
-        if (!getenv("NOTIFY_SOCKET"))
-                return is_there ? -ENOTCONN : -ENOMEDIUM;
 
         /* What there is no fd store for is refused, too */
         r = libluo_internal_notify_ask_room(n);
-        return r == -ENOBUFS && !is_there ? -ENOMEDIUM : r;
+        return (r == -ENOBUFS || r == -ENOTCONN) && !is_there ? -ENOMEDIUM : r;
 }
 
 static int put_fd(libluo_store *store, const char *name, int fd, uint32_t flags, bool has_room) {
