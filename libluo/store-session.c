@@ -131,7 +131,7 @@ static int open_by_device(
         libluo_store *store, const char *name, uint64_t until_usec, int *restored, int *next) {
         char next_name[LIBLUO_SESSION_NAME_MAX + sizeof(NEXT)];
         bool is_stored, is_retrieved = false;
-        int device_fd, fd, r;
+        int device_fd = -1, fd, r;
 
         /* First, as the name keeps others out who would ask for room for the same. One who was not passed what is in
          * the fd store has it only until the restored session is found to be taken. */
