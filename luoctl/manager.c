@@ -22,6 +22,7 @@
 #define SERVICE "org.freedesktop.systemd1"
 #define MANAGER_PATH "/org/freedesktop/systemd1"
 #define MANAGER_INTERFACE "org.freedesktop.systemd1.Manager"
+#define UNIT_INTERFACE "org.freedesktop.systemd1.Unit"
 #define SERVICE_INTERFACE "org.freedesktop.systemd1.Service"
 
 /* PID 1's own socket, for root: there when no bus is, early at boot and late in a shutdown */
@@ -36,8 +37,9 @@ static const char *reason(const sd_bus_error *error, int r) {
         return error->message ? error->message : strerror(-r);
 }
 
-/* Reads a property of a service; one that this systemd does not know is left as it is. */
-static int read_property(sd_bus *bus, const char *path, const char *name, char type, void *ret) {
+/* Reads a property of a unit; one that this systemd does not know is left as it is. */
+static int read_property_of(
+        sd_bus *bus, const char *path, const char *interface, const char *name, char type, void *ret) {
         sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
@@ -45,20 +47,23 @@ static int read_property(sd_bus *bus, const char *path, const char *name, char t
         case 'u':
         case 't':
         case 'b':
-                r = sd_bus_get_property_trivial(
-                        bus, SERVICE, path, SERVICE_INTERFACE, name, &error, type, ret);
+                r = sd_bus_get_property_trivial(bus, SERVICE, path, interface, name, &error, type, ret);
                 break;
         case 's':
-                r = sd_bus_get_property_string(bus, SERVICE, path, SERVICE_INTERFACE, name, &error, ret);
+                r = sd_bus_get_property_string(bus, SERVICE, path, interface, name, &error, ret);
                 break;
         default:
-                r = sd_bus_get_property_strv(bus, SERVICE, path, SERVICE_INTERFACE, name, &error, ret);
+                r = sd_bus_get_property_strv(bus, SERVICE, path, interface, name, &error, ret);
         }
 
         if (r < 0 && sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_PROPERTY))
                 r = 0;
         sd_bus_error_free(&error);
         return r;
+}
+
+static int read_property(sd_bus *bus, const char *path, const char *name, char type, void *ret) {
+        return read_property_of(bus, path, SERVICE_INTERFACE, name, type, ret);
 }
 
 /*
@@ -394,7 +399,8 @@ int manager_read_starts(char *const *services, size_t n_services, struct service
                                 0 &&
                         read_property(bus, path, "ExecMainHandoffTimestampMonotonic", 't',
                                 &start.handed_over) >= 0 &&
-                        read_property(bus, path, "SurviveFinalKillSignal", 'b', &survives_kill) >= 0)
+                        read_property_of(bus, path, UNIT_INTERFACE, "SurviveFinalKillSignal", 'b',
+                                &survives_kill) >= 0)
                         start.survives_kill = survives_kill;
                 free(path);
                 ret[i] = start;

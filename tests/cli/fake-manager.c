@@ -240,6 +240,12 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_END,
 };
 
+static const sd_bus_vtable unit_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("SurviveFinalKillSignal", "b", get_of_unit, 0, 0),
+        SD_BUS_VTABLE_END,
+};
+
 static const sd_bus_vtable service_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("NFileDescriptorStore", "u", get_of_unit, 0, 0),
@@ -249,7 +255,6 @@ static const sd_bus_vtable service_vtable[] = {
         SD_BUS_PROPERTY("FileDescriptorStorePreserve", "s", get_of_unit, 0, 0),
         SD_BUS_PROPERTY("ExecMainStartTimestampMonotonic", "t", get_of_unit, 0, 0),
         SD_BUS_PROPERTY("ExecMainHandoffTimestampMonotonic", "t", get_of_unit, 0, 0),
-        SD_BUS_PROPERTY("SurviveFinalKillSignal", "b", get_of_unit, 0, 0),
         SD_BUS_VTABLE_END,
 };
 
@@ -273,6 +278,9 @@ static int serve(int fd) {
         if (r >= 0)
                 r = sd_bus_add_object_vtable(bus, NULL, "/org/freedesktop/systemd1",
                         "org.freedesktop.systemd1.Manager", manager_vtable, NULL);
+        if (r >= 0)
+                r = sd_bus_add_fallback_vtable(bus, NULL, "/org/freedesktop/systemd1/unit",
+                        "org.freedesktop.systemd1.Unit", unit_vtable, find_of_unit, NULL);
         if (r >= 0)
                 r = sd_bus_add_fallback_vtable(bus, NULL, "/org/freedesktop/systemd1/unit",
                         "org.freedesktop.systemd1.Service", service_vtable, find_of_unit, NULL);
