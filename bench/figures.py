@@ -36,9 +36,12 @@ def add_to_json(path, benchmark, head, figures):
     """Writes the figures of this benchmark, and leaves those that others have written to the same file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        everything = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError):
-        everything = {}
+        found = json.loads(path.read_text(encoding="utf-8"))
+        everything = {key: value for key, value in found.items() if "figures" in value}
+    except (FileNotFoundError, ValueError, AttributeError, TypeError):
+        everything = {}  # not one of these
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     everything[benchmark] = {"date": date, **head, "figures": figures}
-    path.write_text(json.dumps(everything, indent=2) + "\n", encoding="utf-8")
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(everything, indent=2) + "\n", encoding="utf-8")
+    new.replace(path)

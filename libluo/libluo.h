@@ -524,7 +524,8 @@ int libluo_store_get_sessions(
  * which is made where there is none; for the caller to close: *ret_next only after the kexec if there is no fd store to
  * keep it. What was restored can be preserved again after libluo_session_finish(). The man page says which names there
  * are. flags is 0.
- * Where somebody else has the device open, this waits up to busy_timeout_usec microseconds. Returns 0, or
+ * Where somebody else has the device open, or another process a session of this name, this waits up to
+ * busy_timeout_usec microseconds, for the latter no longer than a second. Returns 0, or
  *   -EACCES      not permitted by the unit (these settings, NotifyAccess=), nor may this process open the device
  *   -EBUSY       the device was in use all that time, or there is a session of this name from the device, which was not
  *                passed to this process

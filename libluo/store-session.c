@@ -10,6 +10,9 @@
 
 #define NEXT ".next"
 
+/* What the service manager has said of the fd store holds for that long, as others have hardly filled it by then. */
+#define MOMENT_USEC (USEC_PER_SEC / 10)
+
 /* A name that every way to a session takes: of LUO, and of FDNAME= with room for the suffix */
 static bool name_is_valid(const char *name) {
         size_t length = strlen(name), suffix = strlen(NEXT);
@@ -94,11 +97,11 @@ static int has_room(const libluo_store *store, size_t n) {
         return r == -ENOMEDIUM ? 0 : r < 0 ? r : 1;
 }
 
-/* The same, and opens the device. While one waits for that others may fill the fd store: it is asked once more then. */
+/* The same, and opens the device in that moment: were it waited for longer, others might fill the fd store. */
 static int open_device_with_room(
         const libluo_store *store, size_t n, uint64_t until_usec, int *ret_device_fd) {
-        for (bool again = false;; again = true) {
-                uint64_t begin = now_usec();
+        for (;;) {
+                uint64_t begin = now_usec(), moment_usec;
                 int device_fd, r;
 
                 r = has_room(store, n);
@@ -106,12 +109,13 @@ static int open_device_with_room(
                         return r;
                 until_usec = add_usec(until_usec, now_usec() - begin); /* that was no wait for the device */
 
-                device_fd = again ? open_device(until_usec) : libluo_device_open(0);
+                moment_usec = time_after(MOMENT_USEC);
+                device_fd = open_device(moment_usec < until_usec ? moment_usec : until_usec);
                 if (device_fd >= 0) {
                         *ret_device_fd = device_fd;
                         return r;
                 }
-                if (again || device_fd != -EBUSY)
+                if (device_fd != -EBUSY)
                         return device_fd;
 
                 device_fd = open_device(until_usec);
@@ -130,13 +134,15 @@ static int open_device_with_room(
 static int open_by_device(
         libluo_store *store, const char *name, uint64_t until_usec, int *restored, int *next) {
         char next_name[LIBLUO_SESSION_NAME_MAX + sizeof(NEXT)];
+        uint64_t name_until_usec = time_after(USEC_PER_SEC);
         bool is_stored, is_retrieved = false;
         int device_fd = -1, fd, r;
 
         /* First, as the name keeps others out who would ask for room for the same. One who was not passed what is in
          * the fd store has it only until the restored session is found to be taken. */
-        while ((r = create(name, until_usec)) == -EBUSY && *restored >= 0 && now_usec() < until_usec)
-                (void) poll(NULL, 0, 10);
+        while ((r = create(name, until_usec)) == -EBUSY && *restored >= 0 && now_usec() < until_usec &&
+                now_usec() < name_until_usec)
+                (void) poll(NULL, 0, 50);
         if (r < 0)
                 return r;
         *next = r;

@@ -385,6 +385,7 @@ static int add_unit(struct reader *reader, const char *name, struct timeline_uni
                 .times = { TIME_UNKNOWN, TIME_UNKNOWN, TIME_UNKNOWN, TIME_UNKNOWN },
                 .forked = TIME_UNKNOWN,
                 .handed_over = TIME_UNKNOWN,
+                .failed = TIME_UNKNOWN,
         };
         if (!unit->name || !tsearch(unit, &reader->index, compare_names)) {
                 timeline_unit_free(unit);
@@ -435,6 +436,8 @@ static int note_event(struct reader *reader, struct event *event, uint64_t time)
                 if (event->type == EVENT_STARTED)
                         unit->is_oneshot = event->is_end;
         }
+        if (event->type == EVENT_STARTED && time > unit->last_started)
+                unit->last_started = time;
         return 0;
 }
 
@@ -713,7 +716,7 @@ static void note_manager(struct reader *reader, bool is_kernel, uint64_t time) {
                         reader->first_unit = time;
 }
 
-/* A service that failed is not back, if it is not started once more. */
+/* Of a service of which anything else is known */
 static void note_failure(struct reader *reader, bool is_kernel, uint64_t time) {
         static const char failed[] = ": Failed with result ";
         char name[UNIT_NAME_SIZE + sizeof(failed)];
@@ -731,10 +734,21 @@ static void note_failure(struct reader *reader, bool is_kernel, uint64_t time) {
                 return;
 
         unit = find_unit(reader, name);
-        if (unit && unit->times[EVENT_STARTED] != TIME_UNKNOWN && unit->times[EVENT_STARTED] <= time) {
-                unit->times[EVENT_STARTED] = TIME_UNKNOWN;
-                unit->has_failed = true;
-        }
+        if (unit && (unit->failed == TIME_UNKNOWN || time > unit->failed))
+                unit->failed = time;
+}
+
+/* A service that failed is not back before it is started once more: with the journal's order nothing is sure. */
+static void leave_out_starts(const struct timeline *t, struct timeline_unit *unit) {
+        for (size_t i = EVENT_STARTING; i <= EVENT_STARTED; i++)
+                if (is_of_initrd(t, unit, i))
+                        unit->times[i] = TIME_UNKNOWN;
+
+        if (t->steps[STEP_LOADED] != TIME_UNKNOWN && unit->failed < t->steps[STEP_LOADED])
+                unit->failed = TIME_UNKNOWN; /* in the initrd */
+        if (unit->failed != TIME_UNKNOWN)
+                unit->times[EVENT_STARTED] =
+                        unit->last_started > unit->failed ? unit->last_started : TIME_UNKNOWN;
 }
 
 /* Returns 0 where the start is over. */
@@ -790,18 +804,16 @@ static int read_start(struct reader *reader) {
         if (r >= 0 && reader->first_unit != TIME_UNKNOWN)
                 t->steps[STEP_UNITS] = reader->kernel + reader->first_unit;
         for (size_t i = 0; i < t->n_units; i++)
-                for (size_t k = EVENT_STARTING; k <= EVENT_STARTED; k++)
-                        if (is_of_initrd(t, t->units[i], k))
-                                t->units[i]->times[k] = TIME_UNKNOWN;
+                leave_out_starts(t, t->units[i]);
         return r;
 }
 
 /* ---- services that stay up until the kexec ---- */
 
 static bool is_to_be_looked_for(const struct timeline_unit *unit) {
-        return (unit->times[EVENT_STARTED] != TIME_UNKNOWN || unit->has_failed) && !unit->is_oneshot &&
-                unit->times[EVENT_STOPPING] == TIME_UNKNOWN && unit->times[EVENT_STOPPED] == TIME_UNKNOWN &&
-                timeline_is_service(unit->name);
+        return (unit->times[EVENT_STARTED] != TIME_UNKNOWN || unit->failed != TIME_UNKNOWN) &&
+                !unit->is_oneshot && unit->times[EVENT_STOPPING] == TIME_UNKNOWN &&
+                unit->times[EVENT_STOPPED] == TIME_UNKNOWN && timeline_is_service(unit->name);
 }
 
 /* What the current entry says of it holds, if it is the last one that does. */
@@ -868,7 +880,7 @@ static void leave_out_steps(struct timeline *t) {
 }
 
 static uint64_t first_time(const struct timeline_unit *unit) {
-        uint64_t first = TIME_UNKNOWN;
+        uint64_t first = unit->failed;
 
         for (size_t i = 0; i < EVENTS; i++)
                 if (unit->times[i] < first)

@@ -139,7 +139,8 @@ static int ask_manager(struct timeline *t) {
         starts = calloc(t->n_units + 1, sizeof(*starts));
         for (size_t i = 0; names && i < t->n_units; i++)
                 if (timeline_is_service(t->units[i]->name) &&
-                        t->units[i]->times[EVENT_STARTED] != TIME_UNKNOWN)
+                        (t->units[i]->times[EVENT_STARTED] != TIME_UNKNOWN ||
+                                t->units[i]->failed != TIME_UNKNOWN))
                         names[n++] = t->units[i]->name;
 
         if (!names || !starts)
@@ -222,8 +223,9 @@ static int print_units(
 
         for (size_t i = 0; i < n_units; i++) {
                 uint64_t from, to, away = TIME_UNKNOWN;
+                bool is_away = timeline_away(t, units[i], &from, &to);
 
-                if (timeline_away(t, units[i], &from, &to) && to != TIME_UNKNOWN)
+                if (is_away && to != TIME_UNKNOWN)
                         away = to > from ? to - from : 0;
                 table_add(&table, "%s", units[i]->name);
                 for (size_t k = 0; k < EVENTS; k++)
@@ -231,7 +233,10 @@ static int print_units(
                 add_seconds(&table,
                         units[i]->forked == TIME_UNKNOWN ? TIME_UNKNOWN
                                                          : units[i]->handed_over - units[i]->forked);
-                add_seconds(&table, away);
+                if (is_away && to == TIME_UNKNOWN)
+                        table_add(&table, "not back");
+                else
+                        add_seconds(&table, away);
         }
         return table_finish(&table, legend);
 }
@@ -246,6 +251,8 @@ static void print_remarks(const struct timeline *t) {
                 printf("What systemd-shutdown did last is not in the journal, and part of the jump.\n");
         if (t->clock_was_set)
                 printf("The clock was set meanwhile: how long the jump took is not known, and not counted.\n");
+        else if (jump == 0)
+                printf("The jump is not known: the clock that a kernel starts with has but seconds.\n");
         if (!t->is_reboot && jump != TIME_UNKNOWN && jump > JUMP_USUAL_MAX)
                 printf("The jump took more than a minute: the clock may have been set meanwhile, or it was a reboot "
                        "without a kexec.\n");

@@ -42,10 +42,10 @@ enum timeline_event {
 struct timeline_unit {
         char *name;
         uint64_t times[EVENTS];
-        uint64_t forked, handed_over; /* of a service: until its own code ran, with what it had stored */
-        bool survives_kill;           /* it is up until the jump */
-        bool is_oneshot;              /* nothing of it runs on: it is never away */
-        bool has_failed;              /* after it was started in the next boot */
+        uint64_t forked, handed_over;  /* of a service: until its own code ran, with what it had stored */
+        bool survives_kill;            /* it is up until the jump */
+        bool is_oneshot;               /* nothing of it runs on: it is never away */
+        uint64_t failed, last_started; /* in the next boot, the last time */
         /* Whether it was up when the shutdown began; known only of services that were not stopped but are started */
         bool was_up;
         uint64_t last_change; /* of that, by the clock of that boot */
