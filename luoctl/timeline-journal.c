@@ -738,7 +738,7 @@ static void note_failure(struct reader *reader, bool is_kernel, uint64_t time) {
                 unit->failed = time;
 }
 
-/* A service that failed is not back before it is started once more: with the journal's order nothing is sure. */
+/* A service that failed is not back before it is started once more, in whatever order the journal has that. */
 static void leave_out_starts(const struct timeline *t, struct timeline_unit *unit) {
         for (size_t i = EVENT_STARTING; i <= EVENT_STARTED; i++)
                 if (is_of_initrd(t, unit, i))
