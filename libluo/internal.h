@@ -85,6 +85,14 @@ static inline uint64_t time_after(uint64_t timeout_usec) {
         return add_usec(now_usec(), timeout_usec);
 }
 
+/* How long may be waited for until a time; false if it has come. UINT64_MAX: for ever. */
+static inline bool time_left(uint64_t until, uint64_t *ret_usec) {
+        uint64_t now = now_usec();
+
+        *ret_usec = until == UINT64_MAX ? UINT64_MAX : until > now ? until - now : 0;
+        return *ret_usec > 0;
+}
+
 /* All formats are little endian. */
 /* A number of decimal digits and nothing else, up to a maximum: strtoull(3) takes signs and white space as well. */
 static inline bool parse_decimal(const char *text, uint64_t maximum, uint64_t *ret) {

@@ -44,14 +44,6 @@ static int open_notify_socket(struct sockaddr_un *ret_address, socklen_t *ret_si
         return fd;
 }
 
-/* How long may be waited for until a time; false if it has come. UINT64_MAX: for ever. */
-static bool time_left(uint64_t until, uint64_t *ret_usec) {
-        uint64_t now = now_usec();
-
-        *ret_usec = until == UINT64_MAX ? UINT64_MAX : until > now ? until - now : 0;
-        return *ret_usec > 0;
-}
-
 /* The service manager may be slow: waits until it has read so much that there is room for a message. */
 static int send_until(int socket_fd, const struct msghdr *message, uint64_t until) {
         bool wait = false;

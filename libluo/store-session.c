@@ -69,9 +69,10 @@ static int check_numbers(int fd) {
 }
 
 static int open_device(uint64_t until_usec) {
-        uint64_t now = now_usec();
+        uint64_t left;
 
-        return libluo_device_open(until_usec > now ? until_usec - now : 0);
+        (void) time_left(until_usec, &left);
+        return libluo_device_open(left);
 }
 
 static int create(const char *name, uint64_t until_usec) {

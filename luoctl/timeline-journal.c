@@ -811,9 +811,9 @@ static int read_start(struct reader *reader) {
 /* ---- services that stay up until the kexec ---- */
 
 static bool is_to_be_looked_for(const struct timeline_unit *unit) {
-        return (unit->times[EVENT_STARTED] != TIME_UNKNOWN || unit->failed != TIME_UNKNOWN) &&
-                !unit->is_oneshot && unit->times[EVENT_STOPPING] == TIME_UNKNOWN &&
-                unit->times[EVENT_STOPPED] == TIME_UNKNOWN && timeline_is_service(unit->name);
+        return timeline_was_started(unit) && !unit->is_oneshot &&
+                unit->times[EVENT_STOPPING] == TIME_UNKNOWN && unit->times[EVENT_STOPPED] == TIME_UNKNOWN &&
+                timeline_is_service(unit->name);
 }
 
 /* What the current entry says of it holds, if it is the last one that does. */

@@ -60,6 +60,10 @@ bool timeline_is_service(const char *unit) {
         return length > suffix && strcmp(unit + length - suffix, ".service") == 0;
 }
 
+bool timeline_was_started(const struct timeline_unit *unit) {
+        return unit->times[EVENT_STARTED] != TIME_UNKNOWN || unit->failed != TIME_UNKNOWN;
+}
+
 /* When those are ended that PID 1 has not stopped */
 static uint64_t time_of_kill(const struct timeline *t) {
         return t->steps[STEP_TERMINATE] != TIME_UNKNOWN   ? t->steps[STEP_TERMINATE]
@@ -138,9 +142,7 @@ static int ask_manager(struct timeline *t) {
         names = calloc(t->n_units + 1, sizeof(*names));
         starts = calloc(t->n_units + 1, sizeof(*starts));
         for (size_t i = 0; names && i < t->n_units; i++)
-                if (timeline_is_service(t->units[i]->name) &&
-                        (t->units[i]->times[EVENT_STARTED] != TIME_UNKNOWN ||
-                                t->units[i]->failed != TIME_UNKNOWN))
+                if (timeline_is_service(t->units[i]->name) && timeline_was_started(t->units[i]))
                         names[n++] = t->units[i]->name;
 
         if (!names || !starts)

@@ -75,6 +75,9 @@ void timeline_done(struct timeline *timeline);
 
 bool timeline_is_service(const char *unit);
 
+/* Whether it was started in the next boot, whatever has come of that */
+bool timeline_was_started(const struct timeline_unit *unit);
+
 /* "preserve", and what that is for people */
 const char *timeline_step_name(enum timeline_step step);
 const char *timeline_step_text(enum timeline_step step);
