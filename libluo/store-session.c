@@ -135,14 +135,14 @@ static int open_device_with_room(
 static int open_by_device(
         libluo_store *store, const char *name, uint64_t until_usec, int *restored, int *next) {
         char next_name[LIBLUO_SESSION_NAME_MAX + sizeof(NEXT)];
-        uint64_t name_until_usec = time_after(USEC_PER_SEC);
         bool is_stored, is_retrieved = false;
         int device_fd = -1, fd, r;
 
         /* First, as the name keeps others out who would ask for room for the same. One who was not passed what is in
          * the fd store has it only until the restored session is found to be taken. */
-        while ((r = create(name, until_usec)) == -EBUSY && *restored >= 0 && now_usec() < until_usec &&
-                now_usec() < name_until_usec)
+        for (unsigned n = 0; (r = create(name, until_usec)) == -EBUSY && *restored >= 0 && n < 20 &&
+                now_usec() < until_usec;
+                n++)
                 (void) poll(NULL, 0, 50);
         if (r < 0)
                 return r;
